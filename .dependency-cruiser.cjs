@@ -1,0 +1,41 @@
+// Imports run downward only, and capabilities never import each other: see "How it is built" in README.md.
+const capabilities = 'registration|confirmation|sessions|account|administration|gateway|mailbox|welcome|operations';
+
+/** Every layer, from the top, with what it may import besides itself. */
+const bottom = '^src/(config|environment|clock|failpoints)\\.ts$|^src/problems/';
+const data = `${bottom}|^src/db/`;
+const mechanisms = `${data}|^src/(credentials|tokens|identity)/`;
+const middle = `${mechanisms}|^src/(guard|http|mail)/|^src/services\\.ts$`;
+
+const layer = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: '^src/', pathNot: `${from}|${to}` } });
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-undeclared-packages',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'unknown'] },
+    },
+    { name: 'nothing-imports-the-entry', severity: 'error', from: {}, to: { path: '^src/(server|cli/main)\\.ts$' } },
+    layer('bottom', '^src/(config|environment|clock|failpoints)\\.ts$', '^$'),
+    layer('problems', '^src/problems/', '^src/(config|clock)\\.ts$'),
+    layer('db', '^src/db/', bottom),
+    layer('mechanisms', '^src/(credentials|tokens|identity)/', data),
+    layer('middle', '^src/(guard|http|mail)/', mechanisms),
+    layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|mail)/`),
+    {
+      name: 'capabilities-apart',
+      severity: 'error',
+      from: { path: `^src/(${capabilities})/` },
+      to: { path: '^src/', pathNot: `${middle}|^src/$1/` },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'default', 'types'] },
+  },
+};

@@ -1,0 +1,85 @@
+import { ConfigError, loadConfig } from '../config.ts';
+import { DirectoryLockedError } from '../db/directory-lock.ts';
+import { MailTemplateError } from '../mail/templates.ts';
+import { serve } from '../serve.ts';
+import type { Command, Console } from './command.ts';
+import { parse, UsageError } from './command.ts';
+import { keyCommands } from './keys.ts';
+import { mailPreview, mailRetry, mailStatus } from './mail.ts';
+import { userCommands } from './users.ts';
+
+const migrate: Command = {
+  usage: 'migrate',
+  purpose: 'bring the schema of the database up to date',
+  async run(args, { databaseUrl }, { say }) {
+    parse(args, {}, 0);
+    if (databaseUrl === undefined) return say('DATABASE_URL is not set: the embedded database is migrated when the service starts.');
+    const { migrateServerDatabase } = await import('../db/migrate-server.ts');
+    await migrateServerDatabase(databaseUrl);
+    say('The schema is up to date.');
+  },
+};
+
+const serveCommand: Command = {
+  usage: 'serve',
+  purpose: 'run the service',
+  run(args, config, { say }) {
+    parse(args, {}, 0);
+    return serve(config, say);
+  },
+};
+
+const commands: Readonly<Record<string, Command>> = {
+  serve: serveCommand,
+  migrate,
+  'mail status': mailStatus,
+  'mail retry': mailRetry,
+  'mail preview': mailPreview,
+  ...userCommands,
+  ...keyCommands,
+};
+
+const standardConsole: Console = {
+  say: (line) => void process.stdout.write(`${line}\n`),
+  complain: (line) => void process.stderr.write(`${line}\n`),
+};
+
+/**
+ * Runs one command of `latchkey`, configured from the environment as the service is.
+ *
+ * @returns the exit status: 0 when it was done, 1 when it failed, 2 when it was not understood
+ */
+export async function runCli(argv: readonly string[], console = standardConsole, env = process.env): Promise<number> {
+  const [first = 'help', second = ''] = argv;
+  const name = [`${first} ${second}`, first].find((each) => Object.hasOwn(commands, each));
+  const command = name === undefined ? undefined : commands[name];
+  if (name === undefined || command === undefined) {
+    const isHelp = ['help', '--help', '-h'].includes(first);
+    (isHelp ? console.say : console.complain)(usage());
+    return isHelp ? 0 : 2;
+  }
+  try {
+    await command.run(argv.slice(name.split(' ').length), loadConfig(env), console);
+    return 0;
+  } catch (error) {
+    console.complain(explain(error, command));
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function usage(): string {
+  const lines = Object.values(commands).map((command) => `  latchkey ${command.usage.padEnd(48)} ${command.purpose}`);
+  return `Usage:\n${lines.join('\n')}\n\nConfigured from the environment: see README.md.`;
+}
+
+/** What the operator can mend is said in words; anything else needs its stack. */
+function explain(error: unknown, { usage: line }: Command): string {
+  if (error instanceof UsageError) return `${error.message}\nUsage: latchkey ${line}`;
+  if (!(error instanceof Error)) return String(error);
+  const known = error instanceof ConfigError || error instanceof DirectoryLockedError || error instanceof MailTemplateError;
+  // A port in use, a database that does not answer: the system's own words, which are empty when it tried several addresses.
+  const { code } = error as NodeJS.ErrnoException;
+  if (known || (code !== undefined && /^E[A-Z]+$/.test(code)))
+    return error.message || `${code} (is the database running, and DATABASE_URL right?)`;
+  return error.stack ?? error.message;
+}

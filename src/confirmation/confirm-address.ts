@@ -1,0 +1,37 @@
+import { findUserById, linkState, markConfirmed, type UserRow } from '../identity/users.ts';
+import { Problem } from '../problems/problem.ts';
+import type { Services } from '../services.ts';
+
+export type ConfirmationStatus = 'confirmed' | 'already_confirmed';
+
+export interface Confirmation {
+  readonly user: UserRow;
+  readonly status: ConfirmationStatus;
+}
+
+/**
+ * Finds the account whose address a token proves. Changes nothing.
+ *
+ * @throws Problem `invalid_token` when forged, for another purpose, or for an address that the account no longer has
+ * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`
+ */
+export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
+  const claims = actionTokens.confirmation.read(token);
+  const user = await findUserById(db, claims.sub);
+  if (user === undefined || !actionTokens.confirmation.isOver(claims, linkState.confirmation(user))) throw new Problem('invalid_token');
+  return user;
+}
+
+/**
+ * Confirms the address of an account.
+ *
+ * Works any number of times: concurrent callers race on one UPDATE, the later ones see `already_confirmed`. Does not
+ * check who is asking; the caller has matched the token's account with the session or the password.
+ */
+export async function confirmAddress({ clock, db }: Pick<Services, 'clock' | 'db'>, owner: UserRow): Promise<Confirmation> {
+  const confirmed = await markConfirmed(db, owner, clock.now());
+  if (confirmed !== undefined) return { user: confirmed, status: 'confirmed' };
+  const user = await findUserById(db, owner.id);
+  if (user?.confirmedAt == null || user.emailCanonical !== owner.emailCanonical) throw new Problem('invalid_token');
+  return { user, status: 'already_confirmed' };
+}

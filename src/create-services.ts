@@ -1,0 +1,111 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import fastifyJwt from '@fastify/jwt';
+import type { FastifyInstance } from 'fastify';
+import type { Clock } from './clock.ts';
+import type { Config, Purpose } from './config.ts';
+import { createPasswordHasher } from './credentials/password-hashing.ts';
+import type { Queryable } from './db/database.ts';
+import type { Failpoints } from './failpoints.ts';
+import { createClientDigest } from './guard/client-digest.ts';
+import { sessionCookies } from './guard/cookies.ts';
+import { createCrossOriginCheck } from './guard/cross-origin.ts';
+import { openRevocationFeed } from './guard/revocation-feed.ts';
+import { createComposer } from './mail/composer.ts';
+import { type Mailbox, openMailbox } from './mail/mailbox.ts';
+import { createSmtpTransport } from './mail/smtp-transport.ts';
+import { loadMailTemplates } from './mail/templates.ts';
+import { createMailWorker } from './mail/worker.ts';
+import type { Services } from './services.ts';
+import { accessTokenJwtOptions, createAccessTokens } from './tokens/access-token.ts';
+import { type ActionTokens, actionTokenJwtOptions, createActionTokens, purposeKeys } from './tokens/action-token.ts';
+import { type KeyRing, openKeyRing } from './tokens/key-ring.ts';
+import { createRefreshTokens } from './tokens/refresh-token.ts';
+
+export interface Foundations {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly db: Queryable;
+  readonly secrets: readonly string[];
+  readonly failpoints: Failpoints | undefined;
+}
+
+/** How often an instance looks for keys that another one has made or revoked: a revoked key is dead everywhere within this. */
+const keyRefreshMs = 15_000;
+
+/**
+ * Builds what the capabilities are made from, and starts what works in the background: the mail worker, the feed of
+ * ended sessions, and the rotation of keys. Closing the app stops them.
+ */
+export async function createServices(app: FastifyInstance, foundations: Foundations): Promise<Services> {
+  const { config, clock, db, secrets, failpoints } = foundations;
+  const { accessTtlSeconds } = config.tokens;
+  const { publicUrl } = config.server;
+
+  const keyRing = await openKeyRing({ db, secrets, clock, accessTtlSeconds, rotationDays: config.sessions.signingKeyRotationDays });
+  const keyTimer = setInterval(() => {
+    keyRing.refresh().catch((err: unknown) => app.log.error({ err }, 'the signing keys cannot be looked up'));
+  }, keyRefreshMs).unref();
+  const revocations = await openRevocationFeed({ db, clock, accessTtlSeconds, log: app.log });
+  const actionTokens = await createAllActionTokens(app, foundations);
+  const { mailbox, worker } = await startMail(app, foundations, actionTokens);
+  app.addHook('onClose', async () => {
+    clearInterval(keyTimer);
+    await Promise.all([worker.close(), revocations.close()]);
+  });
+
+  return {
+    config,
+    secrets,
+    clock,
+    db,
+    hasher: await createPasswordHasher(config.passwords, availableParallelism()),
+    accessTokens: await createTokensOf(app, foundations, keyRing),
+    refreshTokens: createRefreshTokens(secrets),
+    actionTokens,
+    keyRing,
+    revocations,
+    clientDigest: createClientDigest(secrets[0] as string),
+    checkOrigin: createCrossOriginCheck(publicUrl, config.sessions.corsOrigins),
+    sessionCookies: sessionCookies(publicUrl),
+    mailbox,
+    wakeMail: worker.wake,
+    mailOutage: worker.outage,
+    failpoints,
+  };
+}
+
+async function createTokensOf(app: FastifyInstance, { config, clock }: Foundations, keys: KeyRing) {
+  const options = { keys, issuer: config.server.publicUrl, ttlSeconds: config.tokens.accessTtlSeconds, clock };
+  await app.register(fastifyJwt, accessTokenJwtOptions(options));
+  return createAccessTokens(app.jwt.access, options);
+}
+
+async function createAllActionTokens(app: FastifyInstance, { config, clock, secrets }: Foundations): Promise<Services['actionTokens']> {
+  const issuer = config.server.publicUrl;
+  async function forPurpose(purpose: Purpose): Promise<ActionTokens> {
+    const options = { purpose, keys: purposeKeys(secrets, purpose), issuer, ttlSeconds: config.tokens.actionTtlSeconds[purpose], clock };
+    await app.register(fastifyJwt, actionTokenJwtOptions(options));
+    return createActionTokens(app.jwt[purpose], options);
+  }
+  return {
+    confirmation: await forPurpose('confirmation'),
+    'password-reset': await forPurpose('password-reset'),
+    'email-change': await forPurpose('email-change'),
+  };
+}
+
+async function startMail(app: FastifyInstance, { config, clock, db, failpoints }: Foundations, actionTokens: Services['actionTokens']) {
+  const { dkim, from, smtpUrl, templatesDir } = config.mail;
+  const mailbox: Mailbox | undefined = smtpUrl === undefined ? await openMailbox(join(config.dataDir, 'mailbox'), from, clock) : undefined;
+  const transport = mailbox ?? createSmtpTransport({ url: smtpUrl as string, from, dkim });
+  const templates = loadMailTemplates(templatesDir);
+  const compose = createComposer({ db, config, templates, actionTokens });
+  return { mailbox, worker: createMailWorker({ db, clock, transport, compose, log: app.log, failpoints }) };
+}
+
+declare module '@fastify/jwt' {
+  interface FastifyJWT {
+    namespaces: 'access' | Purpose;
+  }
+}

@@ -1,0 +1,26 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type * as schema from './schema.ts';
+
+/**
+ * Whatever runs a query: the pool, the embedded database, or a transaction of either.
+ *
+ * Functions take it first and never guess, so that nothing runs outside the transaction it belongs to.
+ */
+export type Queryable = PgDatabase<PgQueryResultHKT, typeof schema>;
+
+/** An open database, of either engine. */
+export interface Database {
+  readonly db: Queryable;
+  close(): Promise<void>;
+}
+
+interface DriverError {
+  readonly code?: string;
+  readonly constraint?: string;
+}
+
+/** The name of the constraint that an insert or update ran into (SQLSTATE 23505), if that is what failed. */
+export function violatedConstraint(error: unknown): string | undefined {
+  const { code, constraint } = ((error as Error).cause ?? {}) as DriverError;
+  return code === '23505' ? constraint : undefined;
+}

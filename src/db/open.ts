@@ -1,0 +1,18 @@
+import type { Database } from './database.ts';
+
+interface OpenOptions {
+  /** A `postgres://` URL; none means the embedded database. */
+  readonly url: string | undefined;
+  readonly dataDir: string;
+  readonly announce: (what: string) => void;
+  readonly onIdleError: (error: Error) => void;
+}
+
+/** Opens the database that is configured, of whichever engine, with its schema up to date. */
+export async function openDatabase({ url, dataDir, announce, onIdleError }: OpenOptions): Promise<Database> {
+  // The engine that is not used is not loaded, either: that is felt at every start.
+  if (url === undefined) return (await import('./embedded.ts')).openEmbeddedDatabase(dataDir, announce);
+  const [{ openPool }, { migrateServerDatabase }] = await Promise.all([import('./client.ts'), import('./migrate-server.ts')]);
+  await migrateServerDatabase(url);
+  return openPool({ url, onIdleError });
+}

@@ -1,0 +1,151 @@
+import { createPrivateKey } from 'node:crypto';
+import { isIP } from 'node:net';
+
+/** Characters that would break a mail header or a log line. */
+const control = /[\p{Cc}\u2028\u2029]/u;
+
+/** Whom mails are from: a name to show, and an address. */
+export interface Sender {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** A host name or address that needs no TLS to be private. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * Reads variables and collects what is wrong with them instead of throwing, so that the caller can report all
+ * faults together. A faulty variable reads as its default; the caller must look at `faults` before using anything.
+ */
+export function createEnvironmentReader(env: Readonly<Record<string, string | undefined>>) {
+  const faults: string[] = [];
+
+  function fault(name: string, what: string): void {
+    faults.push(`${name} ${what}`);
+  }
+
+  function optional(name: string): string | undefined {
+    const value = env[name];
+    return value === undefined || value.trim() === '' ? undefined : value.trim();
+  }
+
+  function required(name: string): string | undefined {
+    const value = optional(name);
+    if (value === undefined) fault(name, 'is missing; NODE_ENV=production demands it');
+    return value;
+  }
+
+  function line(name: string, fallback: string): string {
+    const value = optional(name) ?? fallback;
+    if (!control.test(value)) return value;
+    fault(name, 'must be one line without control characters');
+    return fallback;
+  }
+
+  function oneOf<const Choice extends string>(name: string, choices: readonly Choice[], fallback: Choice): Choice {
+    const value = optional(name) ?? fallback;
+    const found = choices.find((choice) => choice === value);
+    if (found === undefined) fault(name, `must be one of ${choices.join(', ')}`);
+    return found ?? fallback;
+  }
+
+  function integer(name: string, fallback: number, range: { min: number; max: number }): number {
+    const text = optional(name);
+    if (text === undefined) return fallback;
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= range.min && value <= range.max) return value;
+    fault(name, `must be a whole number from ${range.min} to ${range.max}`);
+    return fallback;
+  }
+
+  function url(name: string, value: string, { schemes }: { schemes: readonly string[] }): string {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    const scheme = parsed?.protocol.slice(0, -1) ?? '';
+    const web = scheme === 'http' || scheme === 'https';
+    if (parsed === undefined || !schemes.includes(scheme) || parsed.hostname === '') {
+      fault(name, `must be a URL that starts with ${schemes.map((each) => `${each}://`).join(' or ')}`);
+    } else if (web && (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '')) {
+      fault(name, 'must have no user, query or fragment');
+    }
+    return value;
+  }
+
+  function urlTemplate(name: string, fallback: string): string {
+    // The default is made from other variables: what is wrong with them is told once, under their own names.
+    if (optional(name) === undefined) return fallback;
+    const value = line(name, fallback);
+    const filled = value.replace('{token}', 'token');
+    if (filled === value || !URL.canParse(filled)) fault(name, 'must be a URL with {token} in it');
+    else if (/^(javascript|data|file|blob):/i.test(filled)) fault(name, 'must not use that scheme');
+    return value;
+  }
+
+  function origins(name: string): readonly string[] {
+    const list = commaSeparated(optional(name));
+    if (!list.every((each) => URL.canParse(each) && new URL(each).origin === each)) {
+      fault(name, 'must be a comma-separated list of origins, such as https://app.example.com');
+    }
+    return list;
+  }
+
+  function networks(name: string): readonly string[] {
+    const list = commaSeparated(optional(name));
+    if (!list.every(isNetwork)) fault(name, 'must be a comma-separated list of addresses or CIDR ranges');
+    return list;
+  }
+
+  function sender(name: string, value: string): Sender {
+    const [, display = '', bracketed, bare] = control.test(value)
+      ? []
+      : (/^(?:([^<>]*)<([^\s<>@,;]+@[^\s<>@,;]+)>|([^\s<>@,;]+@[^\s<>@,;]+))$/.exec(value) ?? []);
+    const address = bracketed ?? bare;
+    if (address === undefined) fault(name, 'must be one address, such as Latchkey <no-reply@example.com>');
+    return { name: display.trim().replace(/^"(.*)"$/, '$1'), address: address ?? '' };
+  }
+
+  /** Three variables that go together: all or none. */
+  function dkim(prefix: string): { domainName: string; keySelector: string; privateKey: string } | undefined {
+    const [domainName, keySelector, key] = ['DOMAIN', 'SELECTOR', 'PRIVATE_KEY'].map((each) => optional(`${prefix}_${each}`));
+    if (domainName === undefined && keySelector === undefined && key === undefined) return undefined;
+    const privateKey = key?.replaceAll('\\n', '\n') ?? '';
+    if (domainName === undefined || keySelector === undefined || key === undefined) {
+      fault(`${prefix}_*`, `needs all of ${prefix}_DOMAIN, ${prefix}_SELECTOR and ${prefix}_PRIVATE_KEY`);
+    } else if (!isPrivateKey(privateKey)) {
+      fault(`${prefix}_PRIVATE_KEY`, 'must be a private key in PEM (line breaks may be written as \\n)');
+    }
+    return { domainName: domainName ?? '', keySelector: keySelector ?? '', privateKey };
+  }
+
+  function secrets(name: string, value: string | undefined): readonly string[] {
+    const list = value?.split(',').map((each) => each.trim()) ?? [];
+    if (list.some((secret) => Buffer.byteLength(secret) < 32)) fault(name, 'must have at least 32 bytes (openssl rand -base64 48)');
+    else if (list.some((secret) => new Set(secret).size < 12)) fault(name, 'is too uniform to be random (openssl rand -base64 48)');
+    return list;
+  }
+
+  return { faults, optional, required, line, oneOf, integer, url, urlTemplate, origins, networks, sender, dkim, secrets };
+}
+
+function commaSeparated(text = ''): string[] {
+  return text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+}
+
+function isPrivateKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).type === 'private';
+  } catch {
+    return false;
+  }
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+}

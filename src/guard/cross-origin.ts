@@ -1,0 +1,24 @@
+import type { FastifyRequest } from 'fastify';
+import { Problem } from '../problems/problem.ts';
+
+/** Refuses what another site makes a browser send with the user's cookies (CSRF; ASVS 3.5.1). */
+export type CrossOriginCheck = (request: FastifyRequest) => void;
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * @param allowed origins of client applications that may send credentials, besides our own
+ * @returns a check that lets through safe methods, what the browser itself says comes from this site or from the user
+ *   (Fetch Metadata), and what comes from an origin that is ours or allowed; all else, such as a request that says
+ *   nothing of either, is refused as `cross_origin_rejected`
+ */
+export function createCrossOriginCheck(publicUrl: string, allowed: readonly string[]): CrossOriginCheck {
+  const origins = new Set([new URL(publicUrl).origin, ...allowed]);
+  return function checkOrigin({ method, headers }) {
+    if (safeMethods.has(method)) return;
+    const site = headers['sec-fetch-site'];
+    if (site === 'same-origin' || site === 'none') return;
+    if (headers.origin !== undefined && origins.has(headers.origin)) return;
+    throw new Problem('cross_origin_rejected');
+  };
+}

@@ -1,0 +1,77 @@
+import type { FastifyRequest } from 'fastify';
+import type { Clock } from '../clock.ts';
+import type { SessionProtection } from '../config.ts';
+import type { Queryable } from '../db/database.ts';
+import { endSessionsById, findLiveSession } from '../identity/sessions.ts';
+import { type AccessClaims, type AccessTokens, clientOf } from '../tokens/access-token.ts';
+import type { ClientDigest } from './client-digest.ts';
+import type { CrossOriginCheck } from './cross-origin.ts';
+import { presentedToken } from './presented-token.ts';
+import type { RevocationFeed } from './revocation-feed.ts';
+
+/** A live session, and what is known of its user without asking for more. */
+export interface FoundSession {
+  readonly id: string;
+  readonly userId: string;
+  readonly username: string;
+  readonly email: string;
+  readonly role: string;
+  readonly confirmed: boolean;
+}
+
+export interface SessionFinderOptions {
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly accessTokens: AccessTokens;
+  readonly revocations: RevocationFeed;
+  readonly clientDigest: ClientDigest;
+  readonly checkOrigin: CrossOriginCheck;
+  readonly protection: SessionProtection;
+  readonly accessCookie: string;
+}
+
+/**
+ * Creates the function that finds the live session of a request.
+ *
+ * A confirmed user's token is believed without a query: `confirmed` never becomes false again for the address in it,
+ * and the feed knows of sessions that were ended. An unconfirmed one is looked up, so that a session from before the
+ * confirmation passes right after it; and so is every one while the feed is stale.
+ */
+export function createSessionFinder(options: SessionFinderOptions) {
+  const { db, clock, accessTokens, revocations, clientDigest, checkOrigin, protection, accessCookie } = options;
+
+  async function lookUp({ sid, sub }: AccessClaims): Promise<FoundSession | null> {
+    const live = await findLiveSession(db, sid, clock.now());
+    if (live === undefined || live.user.id !== sub) return null;
+    const { id, username, email, role, confirmedAt } = live.user;
+    return { id: sid, userId: id, username, email, role, confirmed: confirmedAt !== null };
+  }
+
+  /** The token has come from another place than it was given to: `basic` makes the client refresh it, `strong` ends the session. */
+  async function refuseStranger({ sid, sub }: AccessClaims): Promise<null> {
+    if (protection === 'strong') revocations.note(await db.transaction((tx) => endSessionsById(tx, sub, [sid], clock)));
+    return null;
+  }
+
+  function judge(claims: AccessClaims, request: FastifyRequest): FoundSession | null | Promise<FoundSession | null> {
+    if (revocations.isRevoked(claims.sid)) return null;
+    const isStranger = protection !== 'none' && clientDigest(request.ip, request.headers['user-agent']) !== clientOf(claims);
+    if (isStranger) return refuseStranger(claims);
+    if (!claims.confirmed || revocations.isStale()) return lookUp(claims);
+    const { sid, sub, username, email, role } = claims;
+    return { id: sid, userId: sub, username, email, role, confirmed: true };
+  }
+
+  async function learn(token: string, request: FastifyRequest): Promise<FoundSession | null> {
+    const claims = (await accessTokens.learnKey(token)) ? accessTokens.verify(token) : undefined;
+    return claims === undefined ? null : judge(claims, request);
+  }
+
+  return function findSession(request: FastifyRequest): FoundSession | null | Promise<FoundSession | null> {
+    const presented = presentedToken(request, accessCookie);
+    if (presented === undefined) return null;
+    if (presented.by === 'cookie') checkOrigin(request);
+    const claims = accessTokens.verify(presented.token);
+    return claims === undefined ? learn(presented.token, request) : judge(claims, request);
+  };
+}

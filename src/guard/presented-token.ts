@@ -1,0 +1,46 @@
+import type { FastifyRequest } from 'fastify';
+import { countHeader } from '../http/count-header.ts';
+import { Problem } from '../problems/problem.ts';
+
+/** A token that a request presents, and how. */
+export interface PresentedToken {
+  readonly token: string;
+  readonly by: 'bearer' | 'cookie';
+}
+
+/** RFC 6750 §2.1: one space, and a token of base64 characters and dots. The scheme is not case-sensitive (RFC 9110 §11.1). */
+const bearer = /^Bearer ([\w.~+/-]+=*)$/i;
+
+/**
+ * The access token that a request presents, in its `Authorization` header or in a cookie; the query is never looked at.
+ *
+ * @returns undefined when there is none, or when the header is of another scheme or form
+ * @throws Problem `ambiguous_credentials` when there are two that differ: Node.js and other parsers would quietly take
+ *   one of them, and not the same one
+ */
+export function presentedToken(request: FastifyRequest, cookieName: string): PresentedToken | undefined {
+  const { authorization, cookie } = request.headers;
+  if (authorization !== undefined && countHeader(request.raw.rawHeaders, 'authorization') > 1) throw new Problem('ambiguous_credentials');
+  const fromHeader = authorization === undefined ? undefined : bearer.exec(authorization)?.[1];
+  const fromCookie = cookie === undefined ? undefined : readCookie(cookie, cookieName);
+  if (fromHeader !== undefined && fromCookie !== undefined && fromHeader !== fromCookie) throw new Problem('ambiguous_credentials');
+  if (fromHeader !== undefined) return { token: fromHeader, by: 'bearer' };
+  // A header that could not be read was meant to be a credential; a cookie must not take its place.
+  return fromCookie === undefined || authorization !== undefined ? undefined : { token: fromCookie, by: 'cookie' };
+}
+
+/**
+ * The value of a cookie. Ours need no decoding: they hold tokens.
+ *
+ * @throws Problem `ambiguous_credentials` when it comes twice with different values, as it does when another host of
+ *   the domain has planted one
+ */
+export function readCookie(header: string, name: string): string | undefined {
+  const values = header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
+  if (new Set(values).size > 1) throw new Problem('ambiguous_credentials');
+  return values[0];
+}

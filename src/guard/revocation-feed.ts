@@ -1,0 +1,107 @@
+import { gt, lt } from 'drizzle-orm';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import { revokedSessions } from '../db/schema.ts';
+import { databaseTime } from '../db/time.ts';
+
+/**
+ * Which sessions have been ended, as far as their access tokens may still live: known without asking the database.
+ *
+ * Polled, since listening would need a connection of its own, which poolers in transaction mode do not give.
+ */
+export interface RevocationFeed {
+  isRevoked(sessionId: string): boolean;
+  /** Whether the last look is so long ago that the database must be asked about each session instead. */
+  isStale(): boolean;
+  /** Tells this instance at once; to be called after the commit that ended the sessions. */
+  note(sessionIds: readonly string[]): void;
+  /** Looks now. Rejects when the database does not answer. */
+  poll(): Promise<void>;
+  /** Deletes what no instance needs any longer. Rejects when the database does not answer. */
+  purge(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface RevocationFeedOptions {
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly accessTtlSeconds: number;
+  readonly log: FastifyBaseLogger;
+}
+
+/** An ended session is known everywhere within a second, the query included. */
+const pollIntervalMs = 750;
+const staleAfterMs = 3000;
+/** How long after it was written a revocation may become visible: longer than any transaction of ours takes. */
+const overlapSeconds = 15;
+const purgeIntervalMs = 10 * 60 * 1000;
+
+/** Opens the feed: it has looked once, and goes on looking. Durations are measured by the monotonic clock. */
+export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: RevocationFeedOptions): Promise<RevocationFeed> {
+  // Ids in the order in which they can be forgotten.
+  const forgetAt = new Map<string, number>();
+  const keptMs = (accessTtlSeconds + overlapSeconds) * 1000;
+  let lookedAt = performance.now() - keptMs;
+  let underWay: Promise<void> = Promise.resolve();
+
+  function note(sessionIds: readonly string[]): void {
+    const at = performance.now() + keptMs;
+    for (const id of sessionIds) if (!forgetAt.has(id)) forgetAt.set(id, at);
+  }
+
+  function forget(now: number): void {
+    for (const [id, at] of forgetAt) {
+      if (at > now) return;
+      forgetAt.delete(id);
+    }
+  }
+
+  async function poll(): Promise<void> {
+    const now = performance.now();
+    const windowSeconds = (now - lookedAt) / 1000 + overlapSeconds;
+    const rows = await db
+      .select({ id: revokedSessions.sessionId })
+      .from(revokedSessions)
+      .where(gt(revokedSessions.revokedAt, databaseTime(clock, -windowSeconds)));
+    note(rows.map(({ id }) => id));
+    forget(now);
+    lookedAt = now;
+  }
+
+  async function purge(): Promise<void> {
+    await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -2 * (accessTtlSeconds + overlapSeconds))));
+  }
+
+  function regularly(intervalMs: number, complaint: string, work: () => Promise<void>): NodeJS.Timeout {
+    let busy = false;
+    const timer = setInterval(() => {
+      if (busy) return;
+      busy = true;
+      underWay = work()
+        .catch((err: unknown) => log.warn({ err }, complaint))
+        .finally(() => {
+          busy = false;
+        });
+    }, intervalMs);
+    return timer.unref();
+  }
+
+  await poll();
+  const timers = [
+    regularly(pollIntervalMs, 'ended sessions cannot be looked up', poll),
+    regularly(purgeIntervalMs, 'old revocations cannot be purged', purge),
+  ];
+
+  return {
+    isRevoked: (sessionId) => forgetAt.has(sessionId),
+    isStale: () => performance.now() - lookedAt > staleAfterMs,
+    note,
+    poll,
+    purge,
+    async close() {
+      for (const timer of timers) clearInterval(timer);
+      await underWay;
+    },
+  };
+}

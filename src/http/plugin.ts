@@ -1,0 +1,138 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { isDatabaseUnavailable } from '../db/unavailable.ts';
+import { problemFromError } from '../problems/from-error.ts';
+import { Problem } from '../problems/problem.ts';
+import { maxUrlLength } from './client-error.ts';
+import { countHeader } from './count-header.ts';
+import { parseJsonBody } from './json-body.ts';
+
+interface HttpOptions {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** JSON is UTF-8 (RFC 8259 §8.1): a body that says it is something else, or is packed, is not read. */
+function requirePlain({ headers }: FastifyRequest, body: Buffer): Buffer {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8';
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (!/^utf-?8$/i.test(charset) || encoding.toLowerCase() !== 'identity') throw new Problem('unsupported_media_type');
+  return body;
+}
+
+/** How often connections are looked over while the service closes. */
+const idleCheckMs = 50;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The code of the problem that this request was answered with, for the log. */
+    problemCode: string | undefined;
+  }
+}
+
+/**
+ * How every request is read and every answer is written: the same headers on all of them, JSON taken literally,
+ * problems for all errors, and one log line a request that names the route, never the address (which can hold a token).
+ */
+export const httpPlugin = fp<HttpOptions>(
+  async (app, { headers }) => {
+    app.decorateRequest('problemCode', undefined);
+    app.addHook('onRequest', (request, reply, done) => {
+      reply.headers(headers);
+      done(refusal(request));
+    });
+    app.addHook('onResponse', (request, reply, done) => {
+      logRequest(request, reply);
+      done();
+    });
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
+      parseJsonBody(requirePlain(request, body)),
+    );
+    app.setErrorHandler((error, request, reply) => sendProblem(toProblem(error), request, reply));
+    app.setNotFoundHandler(() => {
+      throw new Problem('not_found');
+    });
+    // RFC 9110 §10.1.1 lets an expectation that nobody knows pass; Node would answer 417 without headers or body.
+    app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
+    refuseOtherMethods(app);
+    letGoWhenClosing(app);
+  },
+  { name: 'http' },
+);
+
+/** Node closes idle connections when it stops listening, but not those that become idle afterwards: nobody waits for these. */
+function letGoWhenClosing(app: FastifyInstance): void {
+  let timer: NodeJS.Timeout | undefined;
+  app.addHook('preClose', async () => {
+    timer = setInterval(() => app.server.closeIdleConnections(), idleCheckMs).unref();
+  });
+  app.addHook('onClose', async () => clearInterval(timer));
+}
+
+/** A database that cannot answer right now is no fault of anybody's request: it may be sent again. */
+function toProblem(error: unknown): Problem {
+  return !(error instanceof Problem) && isDatabaseUnavailable(error)
+    ? new Problem('service_unavailable', { cause: error, retryAfterSeconds: 1 })
+    : problemFromError(error);
+}
+
+/** Writes a problem. Also for the router's own errors, which pass no hook and so bring the headers with them. */
+export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  request.problemCode = problem.code;
+  if (problem.status === 500) request.log.error({ err: problem.cause ?? problem }, problem.message);
+  else if (problem.status > 500) request.log.warn({ err: problem.cause ?? problem }, problem.message);
+  return reply.code(problem.status).headers(problem.headers).header('x-request-id', request.id).send(JSON.stringify(problem));
+}
+
+/** What no route may ever see; checked before the guard looks at the request. */
+function refusal(request: FastifyRequest): Problem | undefined {
+  const { url, raw } = request;
+  if (url.length > maxUrlLength) return new Problem('uri_too_long');
+  if (url.includes('%00')) return new Problem('malformed_request');
+  // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
+  const hosts = countHeader(raw.rawHeaders, 'host');
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) return new Problem('malformed_request');
+  return undefined;
+}
+
+function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  const line = {
+    method: request.method,
+    route: request.routeOptions.url ?? null,
+    status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime * 10) / 10,
+    ...(request.problemCode !== undefined && { code: request.problemCode }),
+  };
+  request.log.info(line, 'request');
+}
+
+/** Answers 405 with an `Allow` header (RFC 9110 §15.5.6) where a path exists, but not for that method. */
+function refuseOtherMethods(app: FastifyInstance): void {
+  const methodsOf = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsOf.get(url) ?? new Set();
+    for (const each of [method].flat()) methods.add(each);
+    methodsOf.set(url, methods);
+  });
+  app.decorate('closeRoutes', () => {
+    // '*' is no path, but the CORS plugin's answer for all that are none.
+    for (const [url, methods] of [...methodsOf].filter(([each]) => each !== '*')) {
+      const allow = [...methods].sort().join(', ');
+      app.route({
+        method: app.supportedMethods.filter((method) => !methods.has(method)),
+        url,
+        config: { access: 'public' },
+        schema: { hide: true },
+        onRequest: (_request, _reply, done) => done(new Problem('method_not_allowed', { headers: { allow } })),
+        handler: () => undefined,
+      });
+    }
+  });
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Called once, after the last route: from here on every known path answers every method. */
+    closeRoutes(): void;
+  }
+}

@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import { type FastifyHttpOptions, LogController } from 'fastify';
+import type { ServerConfig } from '../config.ts';
+import { parseEmail } from '../credentials/email.ts';
+import { problemFromError } from '../problems/from-error.ts';
+import { createClientErrorHandler, maxUrlLength } from './client-error.ts';
+import { logError } from './log-error.ts';
+import { sendProblem } from './plugin.ts';
+
+const bodyLimitBytes = 16 * 1024;
+
+/** All of Fastify's options: its defaults convert types, drop members and answer errors in words of their own. */
+export function serverOptions(
+  { trustedProxies, logLevel }: ServerConfig,
+  headers: Readonly<Record<string, string>>,
+  log?: { write(line: string): void },
+) {
+  return {
+    logger: { level: logLevel, serializers: { err: logError }, ...(log && { stream: log }) },
+    // Ours alone says what is worth a line, and names routes instead of addresses, which can hold a token.
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    bodyLimit: bodyLimitBytes,
+    // Time for a whole request, so that a slow sender cannot hold a connection.
+    requestTimeout: 30_000,
+    keepAliveTimeout: 72_000,
+    http: { headersTimeout: 15_000, requireHostHeader: false },
+    // While it closes, what still comes in over an open connection is answered; the refusal would be in Fastify's words.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: maxUrlLength },
+    ajv: {
+      customOptions: {
+        allErrors: true,
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+      },
+      // Not among the options: the compiler's own formats, which come after those, would win.
+      onCreate: (ajv) => ajv.addFormat('email', (text: string) => parseEmail(text) !== undefined),
+    },
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(headers);
+      sendProblem(problemFromError(error), request, reply);
+    },
+    clientErrorHandler: createClientErrorHandler(headers),
+  } satisfies FastifyHttpOptions<Server>;
+}

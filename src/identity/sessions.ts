@@ -1,0 +1,57 @@
+import { and, eq, gt, inArray, isNull, ne, type SQL } from 'drizzle-orm';
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import { revokedSessions, sessions, users } from '../db/schema.ts';
+import { databaseTime } from '../db/time.ts';
+import type { UserRow } from './users.ts';
+
+export type SessionRow = typeof sessions.$inferSelect;
+
+/** A session that still lives, and its user as they are now. */
+export interface LiveSession {
+  readonly session: SessionRow;
+  readonly user: UserRow;
+}
+
+/** Finds a session that is neither over nor ended, of a user that is not disabled. */
+export async function findLiveSession(db: Queryable, id: string, now: Date): Promise<LiveSession | undefined> {
+  const [found] = await db
+    .select({ session: sessions, user: users })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(and(eq(sessions.id, id), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now), isNull(users.disabledAt)));
+  return found;
+}
+
+/**
+ * Ends sessions: each goes from those that live to those that are revoked, which every instance learns of.
+ *
+ * To be told to the revocation feed of this instance after the commit, so that it knows at once.
+ *
+ * @returns the ids of the sessions that this call has ended
+ */
+async function endSessions(tx: Queryable, which: SQL | undefined, clock: Clock): Promise<string[]> {
+  const ended = await tx.delete(sessions).where(which).returning({ sessionId: sessions.id });
+  if (ended.length === 0) return [];
+  const revokedAt = databaseTime(clock);
+  await tx
+    .insert(revokedSessions)
+    .values(ended.map(({ sessionId }) => ({ sessionId, revokedAt })))
+    .onConflictDoNothing();
+  return ended.map(({ sessionId }) => sessionId);
+}
+
+/** Ends every session of a user. See {@link endSessions}. */
+export function endAllSessions(tx: Queryable, userId: string, clock: Clock): Promise<string[]> {
+  return endSessions(tx, eq(sessions.userId, userId), clock);
+}
+
+/** Ends those of the sessions that are the user's. See {@link endSessions}. */
+export function endSessionsById(tx: Queryable, userId: string, ids: readonly string[], clock: Clock): Promise<string[]> {
+  return ids.length === 0 ? Promise.resolve([]) : endSessions(tx, and(eq(sessions.userId, userId), inArray(sessions.id, [...ids])), clock);
+}
+
+/** Ends every session of a user but one. See {@link endSessions}. */
+export function endOtherSessions(tx: Queryable, userId: string, sessionId: string, clock: Clock): Promise<string[]> {
+  return endSessions(tx, and(eq(sessions.userId, userId), ne(sessions.id, sessionId)), clock);
+}

@@ -1,0 +1,116 @@
+import { and, asc, eq, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm';
+import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import { type MailKind, type MailStatus, mails } from '../db/schema.ts';
+import { databaseTime } from '../db/time.ts';
+
+export type MailRow = typeof mails.$inferSelect;
+
+interface NewMail {
+  readonly userId: string;
+  readonly kind: MailKind;
+  readonly recipient: string;
+}
+
+/**
+ * Puts a mail into the outbox, inside the caller's transaction: it is sent if, and only if, that commits.
+ *
+ * It holds no token; the worker mints one when it sends the mail.
+ */
+export async function enqueueMail(tx: Queryable, mail: NewMail, clock: Clock): Promise<void> {
+  const id = timeOrderedUuid({ msecs: clock.now().getTime() });
+  await tx.insert(mails).values({ id, ...mail, createdAt: clock.now(), dueAt: databaseTime(clock) });
+}
+
+/**
+ * Takes the mail that has been due longest, for as long as the lease lasts; a worker that dies leaves it to the next.
+ *
+ * @returns undefined when nothing is due; otherwise the row with its `lease`, without which it cannot be settled
+ */
+export async function claimMail(db: Queryable, leaseSeconds: number, clock: Clock): Promise<MailRow | undefined> {
+  const due = db
+    .select({ id: mails.id })
+    .from(mails)
+    .where(and(eq(mails.status, 'queued'), lte(mails.dueAt, databaseTime(clock))))
+    .orderBy(asc(mails.dueAt))
+    .limit(1)
+    .for('update', { skipLocked: true });
+  const [claimed] = await db
+    .update(mails)
+    .set({ lease: randomUuid(), dueAt: databaseTime(clock, leaseSeconds), attempts: sql`${mails.attempts} + 1` })
+    // Not `in`: a plan may run the subquery of that again for each row, and claim as many.
+    .where(eq(mails.id, due))
+    .returning();
+  return claimed;
+}
+
+interface Settlement {
+  readonly status: Exclude<MailStatus, 'queued'>;
+  readonly error?: string;
+}
+
+/** Records how a claimed mail ended. Does nothing for a worker whose lease has gone to another. */
+export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<void> {
+  await db
+    .update(mails)
+    .set({ status, lease: null, settledAt: clock.now(), lastError: error ?? null })
+    .where(isHeldBy(claim));
+}
+
+interface Postponement {
+  readonly delaySeconds: number;
+  readonly error: string;
+  /** Whether it was the server's fault: then it is due as soon as the server is back. */
+  readonly awaitsServer: boolean;
+  /** Whether this attempt counts towards how long the next one has to wait. */
+  readonly counts: boolean;
+}
+
+/** Gives a claimed mail back, to be tried again later. Does nothing for a worker whose lease has gone to another. */
+export async function postponeMail(db: Queryable, claim: MailRow, postponement: Postponement, clock: Clock): Promise<void> {
+  const { delaySeconds, error, awaitsServer, counts } = postponement;
+  await db
+    .update(mails)
+    .set({
+      lease: null,
+      dueAt: databaseTime(clock, delaySeconds),
+      attempts: counts ? claim.attempts : claim.attempts - 1,
+      lastError: error,
+      awaitsServer,
+    })
+    .where(isHeldBy(claim));
+}
+
+/** Makes due at once what only waits for the mail server to be back. */
+export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
+  await db
+    .update(mails)
+    .set({ awaitsServer: false, dueAt: databaseTime(clock) })
+    .where(and(eq(mails.status, 'queued'), isNull(mails.lease), eq(mails.awaitsServer, true)));
+}
+
+/** Rows a purge deletes at a time: few enough that nobody waits for it. */
+const purgeBatch = 500;
+const keptForMs = 7 * 24 * 3600 * 1000;
+
+/**
+ * Deletes some of the mails that were settled more than 7 days ago.
+ *
+ * @returns whether there may be more
+ */
+export async function purgeMails(db: Queryable, clock: Clock): Promise<boolean> {
+  const before = new Date(clock.now().getTime() - keptForMs);
+  const old = db
+    .select({ id: mails.id })
+    .from(mails)
+    .where(and(ne(mails.status, 'queued'), lt(mails.settledAt, before)))
+    .limit(purgeBatch)
+    .for('update', { skipLocked: true });
+  const deleted = await db.delete(mails).where(inArray(mails.id, old)).returning({ id: mails.id });
+  return deleted.length >= purgeBatch;
+}
+
+function isHeldBy({ id, lease }: MailRow) {
+  return and(eq(mails.id, id), eq(mails.lease, lease as string));
+}

@@ -1,0 +1,139 @@
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import { type Failpoints, reach } from '../failpoints.ts';
+import { classifyFailure, retryDelaySeconds } from './failure.ts';
+import type { MailTransport, Message } from './message.ts';
+import { claimMail, type MailRow, postponeMail, purgeMails, releaseMails, settleMail } from './outbox.ts';
+import { createMailServerMonitor, type MailOutage } from './server-monitor.ts';
+
+/** Sends what is in the outbox, until it is closed. */
+export interface MailWorker {
+  /** Tells it that a mail may be due: to be called after the commit that holds one. */
+  wake(): void;
+  /** Why no mail is being sent; undefined when all is well, as far as this instance knows. */
+  outage(): MailOutage | undefined;
+  /** Stops taking mails, and waits for those under way. */
+  close(): Promise<void>;
+}
+
+interface MailWorkerOptions {
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly transport: MailTransport;
+  /** Makes the message of a row as late as possible; undefined when it has become pointless. */
+  readonly compose: (mail: MailRow) => Promise<Message | undefined>;
+  readonly log: FastifyBaseLogger;
+  readonly failpoints?: Failpoints | undefined;
+}
+
+/** How many mails are sent at once, so that a slow server holds up only as many. */
+const lanes = 5;
+/** How often it looks for what another instance left behind, or what has become due again. */
+const pollIntervalMs = 1000;
+/** How often it makes due what another instance, or a former life of this one, left waiting for the server. */
+const releaseIntervalMs = 15_000;
+const purgeIntervalMs = 10 * 60 * 1000;
+/** All time-outs of the SMTP transport together (10 s, 10 s and 30 s); a message that takes longer is abandoned. */
+const sendWithinMs = 50_000;
+/** Longer than a message may take, so that nobody else takes it meanwhile; short, since a crash is made good after this. */
+const leaseSeconds = 55;
+/** A mail that could not be delivered for this long is given up. */
+const giveUpSeconds = 24 * 3600;
+
+export function createMailWorker({ db, clock, transport, compose, log, failpoints }: MailWorkerOptions): MailWorker {
+  const busyLanes = new Set<Promise<void>>();
+  const tasks = new Set<Promise<void>>();
+  const monitor = createMailServerMonitor({ transport, clock, log, onRecovery: () => void release() });
+  let closed = false;
+
+  function wake(): void {
+    if (closed || busyLanes.size >= monitor.allowance(lanes)) return;
+    const lane = drain().finally(() => busyLanes.delete(lane));
+    busyLanes.add(lane);
+  }
+
+  async function drain(): Promise<void> {
+    try {
+      for (let claim = await next(); claim !== undefined; claim = await next()) {
+        await reach(failpoints, 'mail claimed');
+        // There may be more of them: whoever finds one brings in another lane.
+        wake();
+        await deliver(claim);
+      }
+    } catch (err) {
+      log.error({ err }, 'the mail queue cannot be worked on; the next poll tries again');
+    }
+  }
+
+  async function next(): Promise<MailRow | undefined> {
+    return closed || monitor.allowance(lanes) === 0 ? undefined : claimMail(db, leaseSeconds, clock);
+  }
+
+  async function deliver(claim: MailRow): Promise<void> {
+    const deadline = AbortSignal.timeout(sendWithinMs);
+    const message = await compose(claim);
+    if (message === undefined) return settleMail(db, claim, { status: 'dropped' }, clock);
+    try {
+      await transport.send(message, deadline);
+    } catch (error) {
+      return fail(claim, error as Error);
+    }
+    monitor.works();
+    await reach(failpoints, 'mail accepted');
+    await settleMail(db, claim, { status: 'sent' }, clock);
+  }
+
+  async function fail(claim: MailRow, error: Error): Promise<void> {
+    const failure = classifyFailure(error);
+    const ageSeconds = (clock.now().getTime() - claim.createdAt.getTime()) / 1000;
+    const { message } = error;
+    log.warn({ mail: claim.id, attempt: claim.attempts, failure, reason: message }, 'a mail was not sent');
+    const awaitsServer = await monitor.isToBlame(error);
+    if (failure === 'refused' || (ageSeconds >= giveUpSeconds && failure !== 'setup')) {
+      return settleMail(db, claim, { status: 'failed', error: message }, clock);
+    }
+    const counts = failure !== 'setup';
+    const delaySeconds = counts ? retryDelaySeconds(claim.attempts) : 0;
+    await postponeMail(db, claim, { delaySeconds, error: message, awaitsServer, counts }, clock);
+  }
+
+  async function release(): Promise<void> {
+    await attempt('what waits for the mail server cannot be released', () => releaseMails(db, clock));
+    wake();
+  }
+
+  async function purge(): Promise<void> {
+    await attempt('old mails cannot be purged', async () => {
+      while (!closed && (await purgeMails(db, clock)));
+    });
+  }
+
+  async function attempt(complaint: string, work: () => Promise<void>): Promise<void> {
+    if (closed) return;
+    const task = work().catch((err: unknown) => log.error({ err }, complaint));
+    tasks.add(task);
+    await task.finally(() => tasks.delete(task));
+  }
+
+  const timers = [
+    setInterval(wake, pollIntervalMs),
+    setInterval(() => void (monitor.outage() === undefined && release()), releaseIntervalMs),
+    setInterval(() => void purge(), purgeIntervalMs),
+  ];
+  for (const timer of timers) timer.unref();
+  void release();
+  void purge();
+
+  return {
+    wake,
+    outage: monitor.outage,
+    async close() {
+      closed = true;
+      for (const timer of timers) clearInterval(timer);
+      monitor.close();
+      await Promise.all([...busyLanes, ...tasks]);
+      transport.close();
+    },
+  };
+}

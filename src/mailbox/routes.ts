@@ -1,0 +1,81 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from '@sinclair/typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { strictObject } from '../http/schemas.ts';
+import type { Mailbox } from '../mail/mailbox.ts';
+import { Problem } from '../problems/problem.ts';
+import { listPage, mailboxPagePolicy, mailPage } from './pages.ts';
+
+const Summary = {
+  id: Type.String({ format: 'uuid' }),
+  to: Type.String(),
+  subject: Type.String(),
+  at: Type.String({ format: 'date-time' }),
+  links: Type.Array(Type.String({ format: 'uri' })),
+};
+const MailQuery = strictObject({
+  to: Type.Optional(Type.String({ description: 'Only mails to this address.' })),
+  after: Type.Optional(Type.String({ description: 'Only mails newer than the one with this id.' })),
+  wait: Type.Optional(
+    Type.String({ pattern: '^(?:[0-9]|[12][0-9]|30)$', description: 'Seconds to wait for a mail, if there is none: at most 30.' }),
+  ),
+});
+const MailList = strictObject({ mails: Type.Array(strictObject(Summary)) }, { description: 'The mails, newest first.' });
+const WholeMail = strictObject(
+  { ...Summary, text: Type.String(), html: Type.String(), source: Type.String() },
+  { description: 'One mail.' },
+);
+
+/** What the service "sent" while no mail server is configured. Never there in production. */
+export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = async (app, { mailbox }) => {
+  // Before the server is closed, which would wait for them.
+  app.addHook('preClose', async () => mailbox.close());
+
+  app.route({
+    method: 'GET',
+    url: '/dev/mail',
+    config: { access: 'public' },
+    schema: {
+      operationId: 'listMails',
+      tags: ['Mailbox'],
+      summary: 'The mails that were sent to the embedded mailbox',
+      description:
+        'Only without `SMTP_URL`. JSON for clients, a page for browsers. With `wait` the answer comes as soon as there is a mail to show.',
+      querystring: MailQuery,
+      response: { 200: MailList },
+    },
+    async handler(request, reply) {
+      const { wait = '0', ...filter } = request.query;
+      const mails = wait === '0' ? await mailbox.list(filter) : await mailbox.waitFor(filter, Number(wait));
+      return wantsPage(request) ? sendPage(reply, listPage(mails)) : { mails };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/dev/mail/:id',
+    config: { access: 'public', problems: ['not_found'] },
+    schema: {
+      operationId: 'getMail',
+      tags: ['Mailbox'],
+      summary: 'One mail of the embedded mailbox',
+      params: strictObject({ id: Type.String() }),
+      response: { 200: WholeMail },
+    },
+    async handler(request, reply) {
+      const mail = await mailbox.find(request.params.id);
+      if (mail === undefined) throw new Problem('not_found');
+      return wantsPage(request) ? sendPage(reply, mailPage(mail)) : mail;
+    },
+  });
+};
+
+/** Browsers name HTML; API clients name JSON, anything, or nothing. */
+function wantsPage(request: FastifyRequest): boolean {
+  return /\btext\/html\b/.test(request.headers.accept ?? '');
+}
+
+/** @returns the reply, in the type that the JSON handlers have: what is sent is text, which no serialiser touches */
+function sendPage(reply: FastifyReply, page: string): never {
+  return reply.type('text/html; charset=utf-8').header('content-security-policy', mailboxPagePolicy).serializer(String).send(page) as never;
+}

@@ -1,0 +1,100 @@
+import fastifySwagger from '@fastify/swagger';
+import fp from 'fastify-plugin';
+import { type AccessLevel, defaultAccess } from '../guard/access.ts';
+import { UserSchema } from '../identity/user-schema.ts';
+import { catalogue, type ProblemCode } from '../problems/catalogue.ts';
+import { ProblemSchema } from '../problems/schema.ts';
+
+/** Problems that any route may answer with, and those that its access level brings. */
+const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'internal_error'];
+const withBody: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
+const byAccess: Readonly<Record<AccessLevel, readonly ProblemCode[]>> = {
+  public: [],
+  visitor: ['ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
+  session: ['unauthenticated', 'ambiguous_credentials', 'cross_origin_rejected'],
+  confirmed: ['unauthenticated', 'ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
+};
+
+interface RouteSchema {
+  readonly body?: unknown;
+  readonly response?: Record<string, unknown>;
+}
+
+/**
+ * The OpenAPI document, made from the routes: their schemas, their access levels and the problems that they name.
+ * Served at `/openapi.json`; registered before the routes, so that it sees them all.
+ */
+export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
+  async (app, { publicUrl, accessCookie }) => {
+    app.addSchema(ProblemSchema);
+    app.addSchema(UserSchema);
+    await app.register(fastifySwagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Latchkey',
+          version: '1.0.0',
+          description: 'Accounts whose e-mail address must be confirmed. Errors are problem details (RFC 9457); decide by their `code`.',
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: [{ url: publicUrl }],
+        tags: [
+          { name: 'Accounts', description: 'Opening an account, and looking at it.' },
+          { name: 'Sessions', description: 'Logging in and out.' },
+          { name: 'Confirmation', description: 'Proving that an address is one’s own.' },
+          { name: 'Gateway', description: 'For proxies in front of other applications.' },
+          { name: 'Sample', description: "An application's own routes, guarded." },
+          { name: 'Problems', description: 'What the problem codes mean.' },
+          { name: 'Operations', description: 'For those who run the service.' },
+        ],
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a session.' },
+            cookie: {
+              type: 'apiKey',
+              in: 'cookie',
+              name: accessCookie,
+              description: 'The same, as a cookie that a login in cookie mode sets.',
+            },
+          },
+        },
+      },
+      refResolver: { buildLocalReference: (json, _baseUri, _fragment, index) => String(json['$id'] ?? `schema-${index}`) },
+      transform: ({ schema, url, route }) => {
+        const access = route.config?.access ?? defaultAccess;
+        const own = (schema ?? {}) as RouteSchema;
+        const codes = [...everywhere, ...(own.body ? withBody : []), ...byAccess[access], ...(route.config?.problems ?? [])];
+        const documented = { ...schema, security: security(access), response: { ...own.response, ...problemResponses(codes) } };
+        return { schema: documented, url };
+      },
+    });
+
+    app.route({
+      method: 'GET',
+      url: '/openapi.json',
+      config: { access: 'public' },
+      schema: { hide: true },
+      handler: (_request, reply) => reply.header('cache-control', 'public, max-age=300').send(app.swagger()),
+    });
+  },
+  { name: 'openapi' },
+);
+
+function security(access: AccessLevel): Record<string, string[]>[] {
+  if (access === 'public') return [];
+  const session = [{ bearer: [] }, { cookie: [] }];
+  return access === 'visitor' ? [{}, ...session] : session;
+}
+
+/** One response a status, listing the codes that it may carry. */
+function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown> {
+  const responses: Record<string, unknown> = {};
+  for (const status of new Set(codes.map((code) => catalogue[code].status))) {
+    const named = [...new Set(codes)].filter((code) => catalogue[code].status === status);
+    responses[status] = {
+      description: named.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
+      content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+    };
+  }
+  return responses;
+}

@@ -1,0 +1,28 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { presentUser } from '../identity/user-schema.ts';
+import type { Services } from '../services.ts';
+import { registerUser } from './register-user.ts';
+import { Registered, registrationBody } from './schemas.ts';
+
+type Needs = Parameters<typeof registerUser>[0];
+
+/** Registration: anybody may open an account; it stays closed until its address is confirmed. */
+export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof Needs>> = async (app, services) => {
+  app.route({
+    method: 'POST',
+    url: '/auth/register',
+    config: { access: 'public', problems: ['weak_password', 'email_taken', 'username_taken', 'rate_limited', 'service_unavailable'] },
+    schema: {
+      operationId: 'register',
+      tags: ['Accounts'],
+      summary: 'Register an account',
+      description: 'Creates an unconfirmed account and mails a link that confirms its address. The user may log in at once.',
+      body: registrationBody(services.config.passwords.minLength),
+      response: { 201: Registered },
+    },
+    async handler(request, reply) {
+      const user = await registerUser(services, request.body, request.headers['accept-language']);
+      return reply.code(201).send({ user: presentUser(user) });
+    },
+  });
+};

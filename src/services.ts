@@ -1,0 +1,41 @@
+import type { Clock } from './clock.ts';
+import type { Config, Purpose } from './config.ts';
+import type { PasswordHasher } from './credentials/password-hashing.ts';
+import type { Queryable } from './db/database.ts';
+import type { Failpoints } from './failpoints.ts';
+import type { ClientDigest } from './guard/client-digest.ts';
+import type { SessionCookies } from './guard/cookies.ts';
+import type { CrossOriginCheck } from './guard/cross-origin.ts';
+import type { RevocationFeed } from './guard/revocation-feed.ts';
+import type { Mailbox } from './mail/mailbox.ts';
+import type { MailOutage } from './mail/server-monitor.ts';
+import type { AccessTokens } from './tokens/access-token.ts';
+import type { ActionTokens } from './tokens/action-token.ts';
+import type { KeyRing } from './tokens/key-ring.ts';
+import type { RefreshTokens } from './tokens/refresh-token.ts';
+
+/** What the capabilities are built from; each names the part that it needs. */
+export interface Services {
+  readonly config: Config;
+  /** The first signs and seals, all verify and open. */
+  readonly secrets: readonly string[];
+  readonly clock: Clock;
+  readonly db: Queryable;
+  readonly hasher: PasswordHasher;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly keyRing: KeyRing;
+  readonly revocations: RevocationFeed;
+  readonly clientDigest: ClientDigest;
+  readonly checkOrigin: CrossOriginCheck;
+  readonly sessionCookies: SessionCookies;
+  readonly actionTokens: Readonly<Record<Purpose, ActionTokens>>;
+  /** Where mails go when no mail server is configured. */
+  readonly mailbox: Mailbox | undefined;
+  /** Tells the mail worker, after a commit, that there may be something to send. */
+  readonly wakeMail: () => void;
+  /** Why no mail is being sent; undefined when all is well. */
+  readonly mailOutage: () => MailOutage | undefined;
+  /** For tests of faults. */
+  readonly failpoints: Failpoints | undefined;
+}

@@ -1,0 +1,87 @@
+import { and, desc, eq, lte, or } from 'drizzle-orm';
+import { v7 as timeOrderedUuid } from 'uuid';
+import type { Queryable } from '../db/database.ts';
+import { sessions, users } from '../db/schema.ts';
+import { type Origin, originColumns } from '../identity/events.ts';
+import { endSessionsById, type LiveSession, type SessionRow } from '../identity/sessions.ts';
+import { findUserByEmail, findUserByUsername, replacePasswordHash, type UserRow } from '../identity/users.ts';
+import { Problem } from '../problems/problem.ts';
+import type { Services } from '../services.ts';
+import { absoluteEnd, idleEnd } from './lifetimes.ts';
+import type { LoginBody } from './schemas.ts';
+
+type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'revocations'>;
+
+/** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
+const maxSessions = 20;
+
+/**
+ * Opens a session for whoever knows the password; the account need not be confirmed.
+ *
+ * An unknown account, a wrong password and a disabled account cost the same and are answered alike (ASVS 6.3.8).
+ * A password change or a disabling that comes in between wins: the session is not opened.
+ *
+ * @throws Problem `invalid_credentials`
+ * @throws Problem `service_unavailable` when too many passwords are being checked
+ */
+export async function logIn(services: Needs, body: LoginBody, origin: Origin): Promise<LiveSession> {
+  const { clock, db, hasher, revocations } = services;
+  const user = await findUser(db, body);
+  const matches = await hasher.verify(user?.passwordHash, body.password);
+  if (user === undefined || !matches || user.disabledAt !== null) throw new Problem('invalid_credentials');
+  if (hasher.needsRehash(user.passwordHash)) await replacePasswordHash(db, user, await hasher.hash(body.password));
+
+  const opened = await db.transaction(async (tx) => {
+    const current = await lockUser(tx, user);
+    await deleteExpiredSessions(tx, user.id, clock.now());
+    const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
+    const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id), clock);
+    return { session, user: current, ended };
+  });
+  revocations.note(opened.ended);
+  return opened;
+}
+
+async function findUser(db: Queryable, { email, username }: LoginBody): Promise<UserRow | undefined> {
+  return email === undefined ? findUserByUsername(db, username ?? '') : findUserByEmail(db, email);
+}
+
+/** The user as they are now, whom nobody changes until the session is there; refuses if the password was changed meanwhile. */
+async function lockUser(tx: Queryable, { id, credentialVersion }: UserRow): Promise<UserRow> {
+  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
+  if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentialVersion)
+    throw new Problem('invalid_credentials');
+  return user;
+}
+
+function newSession({ clientDigest, clock }: Needs, user: UserRow, rememberMe: boolean, origin: Origin): typeof sessions.$inferInsert {
+  const now = clock.now();
+  const lifetime = { rememberMe, expiresAt: absoluteEnd(now) };
+  return {
+    id: timeOrderedUuid({ msecs: now.getTime() }),
+    userId: user.id,
+    createdAt: now,
+    lastUsedAt: now,
+    idleExpiresAt: idleEnd(lifetime, now),
+    ...lifetime,
+    ...originColumns(origin),
+    client: clientDigest(origin.ip, origin.userAgent),
+  };
+}
+
+async function insertSession(tx: Queryable, session: typeof sessions.$inferInsert): Promise<SessionRow> {
+  const [row] = await tx.insert(sessions).values(session).returning();
+  return row as SessionRow;
+}
+
+/** Sessions that are over need not be told to anybody, and must not count against those that live. */
+async function deleteExpiredSessions(tx: Queryable, userId: string, now: Date): Promise<void> {
+  const isOver = or(lte(sessions.expiresAt, now), lte(sessions.idleExpiresAt, now));
+  await tx.delete(sessions).where(and(eq(sessions.userId, userId), isOver));
+}
+
+async function sessionsBeyondLimit(tx: Queryable, userId: string): Promise<string[]> {
+  const newestFirst = tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, userId));
+  const rows = await newestFirst.orderBy(desc(sessions.createdAt), desc(sessions.id)).offset(maxSessions);
+  return rows.map(({ id }) => id);
+}

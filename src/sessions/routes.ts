@@ -1,0 +1,155 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import { requireSession } from '../guard/plugin.ts';
+import { readCookie } from '../guard/presented-token.ts';
+import { NoBody, NoContent } from '../http/schemas.ts';
+import { Problem } from '../problems/problem.ts';
+import type { Services } from '../services.ts';
+import { logIn } from './log-in.ts';
+import { answerWithTokens, type Transport } from './login-result.ts';
+import { endOwnOtherSessions, endOwnSession, listSessions, presentSession } from './own-sessions.ts';
+import { refreshSession } from './refresh-session.ts';
+import { LoginBody, LoginResult, RefreshBody, type RefreshBody as RefreshBodyType, SessionList, SessionParams } from './schemas.ts';
+import { clearSessionCookies } from './session-cookies.ts';
+
+/** Sessions: opened with a password, kept up with a refresh token, seen and ended by their owner. */
+export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const tags = ['Sessions'];
+  let needsWarning = !services.sessionCookies.secure;
+
+  app.route({
+    method: 'POST',
+    url: '/auth/login',
+    config: { access: 'public', problems: ['invalid_credentials', 'cross_origin_rejected', 'rate_limited', 'service_unavailable'] },
+    schema: {
+      operationId: 'login',
+      tags,
+      summary: 'Log in',
+      description: 'Opens a session, by e-mail address or user name. Works before the address is confirmed, too.',
+      body: LoginBody,
+      response: { 200: LoginResult },
+    },
+    async handler(request, reply) {
+      const { transport = 'bearer' } = request.body;
+      if (transport === 'cookie') {
+        // A browser must not be logged in to somebody else's account by another site.
+        services.checkOrigin(request);
+        warnOfPlainHttp();
+      }
+      return answerWithTokens(services, await logIn(services, request.body, originOf(request)), transport, reply);
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/auth/refresh',
+    config: { access: 'public', problems: ['invalid_refresh_token', 'ambiguous_credentials', 'cross_origin_rejected'] },
+    schema: {
+      operationId: 'refresh',
+      tags,
+      summary: 'Refresh a session',
+      description:
+        'Trades a refresh token for a new pair of tokens, which come the way it came. Parallel calls with the same token get the same successor for 10 s; later it is reuse, and the session ends.',
+      body: RefreshBody,
+      response: { 200: LoginResult },
+    },
+    async handler(request, reply) {
+      const { token, transport } = presentedRefreshToken(request, request.body);
+      return answerWithTokens(services, await refreshSession(services, token, originOf(request)), transport, reply);
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/auth/logout',
+    config: { access: 'session' },
+    schema: {
+      operationId: 'logout',
+      tags,
+      summary: 'Log out',
+      description: 'Ends this session: its access token and its refresh token are worth nothing from now on. Cookies are cleared.',
+      body: NoBody,
+      response: { 204: NoContent('The session is over.') },
+    },
+    async handler(request, reply) {
+      const { id, userId } = requireSession(request);
+      await endOwnSession(services, userId, id);
+      clearSessionCookies(reply, services.sessionCookies);
+      return reply.code(204).send(null);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/auth/sessions',
+    config: { access: 'session' },
+    schema: {
+      operationId: 'listSessions',
+      tags,
+      summary: 'Where one is logged in',
+      response: { 200: SessionList },
+    },
+    async handler(request) {
+      const { id, userId } = requireSession(request);
+      return { sessions: (await listSessions(services, userId)).map((session) => presentSession(session, id)) };
+    },
+  });
+
+  app.route({
+    method: 'DELETE',
+    url: '/auth/sessions/:id',
+    config: { access: 'session', problems: ['not_found'] },
+    schema: {
+      operationId: 'endSession',
+      tags,
+      summary: 'End one session',
+      description: "Only one's own: another user's id is as unknown as any.",
+      params: SessionParams,
+      response: { 204: NoContent('The session is over.') },
+    },
+    async handler(request, reply) {
+      const { id, userId } = requireSession(request);
+      await endOwnSession(services, userId, request.params.id);
+      if (request.params.id === id) clearSessionCookies(reply, services.sessionCookies);
+      return reply.code(204).send(null);
+    },
+  });
+
+  app.route({
+    method: 'DELETE',
+    url: '/auth/sessions',
+    config: { access: 'session' },
+    schema: {
+      operationId: 'endOtherSessions',
+      tags,
+      summary: 'End all other sessions',
+      response: { 204: NoContent('All sessions but this one are over.') },
+    },
+    async handler(request, reply) {
+      const { id, userId } = requireSession(request);
+      await endOwnOtherSessions(services, userId, id);
+      return reply.code(204).send(null);
+    },
+  });
+
+  function warnOfPlainHttp(): void {
+    if (needsWarning) app.log.warn('session cookies travel without Secure, since PUBLIC_URL is not https');
+    needsWarning = false;
+  }
+
+  /** @throws Problem `ambiguous_credentials`, `cross_origin_rejected`, or `invalid_refresh_token` when there is none */
+  function presentedRefreshToken(request: FastifyRequest, body: RefreshBodyType): { token: string; transport: Transport } {
+    const fromBody = body?.refreshToken;
+    const { cookie } = request.headers;
+    const fromCookie = cookie === undefined ? undefined : readCookie(cookie, services.sessionCookies.refresh);
+    if (fromBody !== undefined && fromCookie !== undefined && fromBody !== fromCookie) throw new Problem('ambiguous_credentials');
+    if (fromBody !== undefined) return { token: fromBody, transport: 'bearer' };
+    if (fromCookie === undefined) throw new Problem('invalid_refresh_token');
+    services.checkOrigin(request);
+    return { token: fromCookie, transport: 'cookie' };
+  }
+};
+
+function originOf(request: FastifyRequest) {
+  return { ip: request.ip, userAgent: request.headers['user-agent'] };
+}

@@ -1,0 +1,161 @@
+import type { FastifyJWTOptions, JWT } from '@fastify/jwt';
+import { type Static, Type } from '@sinclair/typebox';
+import { TypeCompiler } from '@sinclair/typebox/compiler';
+import { v4 as randomUuid } from 'uuid';
+import { type Clock, epochSeconds } from '../clock.ts';
+import { maxAccessTtlSeconds } from '../config.ts';
+import type { KeyRing } from './key-ring.ts';
+
+const uuidPattern = '^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$';
+
+const Claims = Type.Object(
+  {
+    iss: Type.String(),
+    aud: Type.String(),
+    sub: Type.String({ pattern: uuidPattern }),
+    sid: Type.String({ pattern: uuidPattern }),
+    /** Random, and behind a dot the digest of the client that the token was given to. */
+    jti: Type.String({ minLength: 1 }),
+    iat: Type.Integer({ minimum: 0 }),
+    exp: Type.Integer({ minimum: 0 }),
+    username: Type.String(),
+    email: Type.String(),
+    role: Type.String(),
+    confirmed: Type.Boolean(),
+  },
+  { additionalProperties: false },
+);
+const claims = TypeCompiler.Compile(Claims);
+export type AccessClaims = Static<typeof Claims>;
+
+/** What a token says about its user and session; the rest is added when it is signed. */
+export type AccessSubject = Pick<AccessClaims, 'sub' | 'sid' | 'username' | 'email' | 'role' | 'confirmed'>;
+
+/** Mints and verifies access tokens (RFC 9068). Whether the session still lives is not theirs to know. */
+export interface AccessTokens {
+  readonly ttlSeconds: number;
+  /**
+   * @param client a digest of the client that it is given to, without a dot
+   * @param notAfter when its session ends in any case: it does not outlive that
+   */
+  mint(subject: AccessSubject, client: string, notAfter?: Date): string;
+  /** The claims of a genuine token within its time; undefined for everything else, whatever is wrong with it. */
+  verify(token: string): AccessClaims | undefined;
+  /** Looks for the key of a token that names one which this instance has not seen. Answers whether that is worth another try. */
+  learnKey(token: string): Promise<boolean>;
+}
+
+/** The digest of the client that a token was given to. */
+export function clientOf({ jti }: AccessClaims): string {
+  return jti.slice(jti.indexOf('.') + 1);
+}
+
+interface AccessTokenOptions {
+  readonly keys: KeyRing;
+  readonly issuer: string;
+  readonly ttlSeconds: number;
+  readonly clock: Clock;
+}
+
+/** How far ahead of ours another instance's clock may be. */
+const leewaySeconds = 5;
+/** A signature is checked once: that takes a hundred times as long as finding it again. Some 20 MB when full. */
+const rememberedTokens = 16_384;
+/** How often an unknown key makes this instance look at the database: a forger must not be able to do more. */
+const learnEveryMs = 1000;
+const algorithm = 'ES256';
+const typ = 'at+jwt';
+
+/** What {@link JWT} must be set up with; times are checked here, against the injected clock. */
+export function accessTokenJwtOptions({ keys, issuer }: Pick<AccessTokenOptions, 'keys' | 'issuer'>): FastifyJWTOptions {
+  const { privateKey, publicKey } = keys.current();
+  return {
+    namespace: 'access',
+    secret: { private: privateKey, public: publicKey },
+    sign: { algorithm, iss: issuer, aud: issuer },
+    verify: {
+      algorithms: [algorithm],
+      checkTyp: typ,
+      allowedIss: issuer,
+      allowedAud: issuer,
+      requiredClaims: Object.keys(Claims.properties),
+      ignoreExpiration: true,
+      cache: false,
+    },
+  };
+}
+
+export function createAccessTokens(jwt: JWT, { keys, ttlSeconds, clock }: AccessTokenOptions): AccessTokens {
+  const remembered = new Map<string, AccessClaims>();
+  let learntAt = Number.NEGATIVE_INFINITY;
+  let learning: Promise<void> | undefined;
+  keys.onChange(() => remembered.clear());
+
+  function remember(token: string, payload: AccessClaims): void {
+    if (remembered.size >= rememberedTokens) remembered.delete(remembered.keys().next().value ?? '');
+    remembered.set(token, payload);
+  }
+
+  /** Everything about a token that does not change with time. */
+  function genuine(token: string): AccessClaims | undefined {
+    const key = keys.publicKey(keyId(token));
+    if (key === undefined) return undefined;
+    try {
+      const payload: unknown = jwt.verify(token, { key });
+      if (!claims.Check(payload)) return undefined;
+      remember(token, payload);
+      return payload;
+    } catch {
+      return undefined;
+    }
+  }
+
+  return {
+    ttlSeconds,
+
+    mint(subject, client, notAfter) {
+      const { kid, privateKey } = keys.current();
+      const iat = epochSeconds(clock.now());
+      const exp = Math.min(iat + ttlSeconds, notAfter === undefined ? Number.POSITIVE_INFINITY : epochSeconds(notAfter));
+      const header = { alg: algorithm, typ, kid };
+      const jti = `${randomUuid()}.${client}`;
+      return jwt.sign({ ...subject, jti, iat, exp }, { key: privateKey, header });
+    },
+
+    verify(token) {
+      const payload = remembered.get(token) ?? genuine(token);
+      return payload !== undefined && isCurrent(payload, clock.now()) ? payload : undefined;
+    },
+
+    async learnKey(token) {
+      const kid = keyId(token);
+      if (kid === '' || keys.publicKey(kid) !== undefined) return false;
+      if (learning === undefined) {
+        const now = performance.now();
+        if (now - learntAt < learnEveryMs) return false;
+        learntAt = now;
+        learning = keys.refresh().finally(() => {
+          learning = undefined;
+        });
+      }
+      // Whoever comes while somebody is looking gets the same answer: a new key must not cost them a 401.
+      await learning;
+      return keys.publicKey(kid) !== undefined;
+    },
+  };
+}
+
+function isCurrent({ iat, exp }: AccessClaims, now: Date): boolean {
+  return now.getTime() < exp * 1000 && iat <= epochSeconds(now) + leewaySeconds && exp <= iat + maxAccessTtlSeconds;
+}
+
+/** The `kid` of a token's header, read before anything is verified: it only chooses among our own keys. */
+function keyId(token: string): string {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+    const { kid } = Object(header) as { kid?: unknown };
+    return typeof kid === 'string' ? kid : '';
+  } catch {
+    return '';
+  }
+}

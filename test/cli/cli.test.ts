@@ -1,0 +1,103 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { mailKinds } from '../../src/db/schema.ts';
+import { run } from '../support/cli.ts';
+import { createDatabase, onServer } from '../support/database.ts';
+
+t.test('help names every command, and asks for no configuration', async (t) => {
+  for (const argv of ['help', '--help', '-h', '']) {
+    const { status, said, complaints } = await run(argv, { PORT: 'nonsense' });
+    t.equal(status, 0, argv);
+    for (const command of ['serve', 'migrate', 'mail status', 'mail retry ID', 'mail preview KIND']) t.match(said, `latchkey ${command}`);
+    t.equal(complaints, '');
+  }
+});
+
+t.test('what it does not understand is refused with the usage, and does nothing', async (t) => {
+  const unknown = ['bogus', 'mail', 'mail bogus', 'constructor', '__proto__', 'mail constructor', 'bogus list'];
+  for (const argv of unknown) t.match(await run(argv), { status: 2, said: '', complaints: /^Usage:/ }, argv);
+  const misused = {
+    'mail preview': /expected 1 words, got 0\nUsage: latchkey mail preview KIND/,
+    'mail preview bogus': /KIND is one of confirmation, /,
+    'mail preview confirmation more': /expected 1 words, got 2/,
+    'mail preview confirmation --bogus': /--bogus/,
+    'mail preview confirmation --html=yes': /--html/,
+    'mail status more': /expected 0 words, got 1\nUsage: latchkey mail status/,
+    'mail retry': /expected 1 words, got 0/,
+    'mail retry bogus': /ID is the id of a mail/,
+    'mail retry a-----------------------------------': /ID is the id of a mail/,
+    'migrate everything': /expected 0 words, got 1\nUsage: latchkey migrate/,
+    'serve --port 80': /--port/,
+  };
+  for (const [argv, complaints] of Object.entries(misused)) t.match(await run(argv), { status: 2, said: '', complaints }, argv);
+});
+
+t.test('faults of the configuration are told, all of them, and nothing of their values', async (t) => {
+  const { status, said, complaints } = await run('mail status', { PORT: 'nonsense', SMTP_URL: 'https://s3cret', LOG_LEVEL: 'loud' });
+  t.equal(status, 1);
+  t.equal(said, '');
+  t.match(complaints, /^The configuration has 3 faults:/);
+  for (const name of ['PORT', 'SMTP_URL', 'LOG_LEVEL']) t.match(complaints, `  - ${name} must be`);
+  t.notMatch(complaints, /s3cret|nonsense|\n\s+at /);
+});
+
+t.test('a queue that does not exist is not made by looking at it', { skip: onServer && 'is about the embedded database' }, async (t) => {
+  const DATA_DIR = join(t.testdir(), 'nothing');
+  for (const argv of ['mail status', 'mail retry 0192d3c4-0000-7000-8000-000000000000']) {
+    t.match(await run(argv, { DATA_DIR }), { status: 2, said: '', complaints: `there is no database in ${DATA_DIR} yet` }, argv);
+    t.notOk(existsSync(DATA_DIR));
+  }
+});
+
+t.test('a mail is shown before anybody gets it', async (t) => {
+  t.test('in the language of --locale, else in English, as text or as HTML', async (t) => {
+    const expected = {
+      'mail preview confirmation': /^Subject: Confirm your e-mail address for Tea & Co\n\nHello,\n\n/,
+      'mail preview confirmation --locale en-GB': /^Subject: Confirm your e-mail address for Tea & Co\n\nHello,\n\n/,
+      'mail preview confirmation --locale de-AT': /^Subject: Bestätigen Sie Ihre E-Mail-Adresse für Tea & Co\n\nGuten Tag,\n\n/,
+      'mail preview confirmation --locale de --html': /^<!doctype html>\n<html lang="de">[\s\S]*für Tea &amp; Co/,
+      'mail preview confirmation --html': /^<!doctype html>\n<html lang="en">/,
+    };
+    for (const [argv, said] of Object.entries(expected)) {
+      t.match(await run(argv, { SERVICE_NAME: 'Tea & Co' }), { status: 0, said, complaints: '' }, argv);
+    }
+  });
+
+  t.test('every kind of it, with the links that are configured', async (t) => {
+    const env = { RESET_URL: 'https://app.example/reset#{token}', CONFIRMATION_TTL_SECONDS: '5400' };
+    for (const kind of mailKinds) t.match(await run(`mail preview ${kind}`, env), { status: 0, said: /^Subject: \S/ }, kind);
+    t.match((await run('mail preview password_reset', env)).said, '\nhttps://app.example/reset#the-token-of-this-mail\n');
+    const { said } = await run('mail preview confirmation', env);
+    t.match(said, '\nhttp://localhost:3000/auth/confirm/the-token-of-this-mail\n');
+    t.match(said, 'works for 90 minutes');
+    t.notMatch((await run('mail preview password_changed', env)).said, /https?:/);
+  });
+
+  t.test('unless the templates do not work, which is told in words', async (t) => {
+    const { status, complaints } = await run('mail preview confirmation', { MAIL_TEMPLATES_DIR: '/no/such/directory' });
+    t.equal(status, 1);
+    t.match(complaints, /^The mail templates in \/no\/such\/directory do not work:/);
+    t.notMatch(complaints, /\n\s+at /);
+  });
+});
+
+t.test('migrate', async (t) => {
+  t.test('says that there is nothing to do without DATABASE_URL', async (t) => {
+    t.match(await run('migrate'), { status: 0, said: /DATABASE_URL is not set: the embedded database is migrated when/, complaints: '' });
+  });
+
+  t.test('tells in words that no database answers', async (t) => {
+    const { status, said, complaints } = await run('migrate', { DATABASE_URL: 'postgres://ada:s3cret@127.0.0.1:1/latchkey' });
+    t.equal(status, 1);
+    t.equal(said, '');
+    t.match(complaints, /ECONNREFUSED/);
+    t.notMatch(complaints, /s3cret|\n\s+at /);
+  });
+
+  t.test('brings a server up to date, any number of times', { skip: !onServer }, async (t) => {
+    const env = await createDatabase(t);
+    for (const _ of [1, 2]) t.match(await run('migrate', env), { status: 0, said: 'The schema is up to date.' });
+    t.match(await run('mail status', env), { status: 0, said: /^queued 0, / });
+  });
+});

@@ -1,0 +1,132 @@
+import t from 'tap';
+import { ConfigError, loadConfig } from '../src/config.ts';
+
+const secret = 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE';
+const production = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://latchkey@db/latchkey',
+  SMTP_URL: 'smtps://mail.example.com',
+  PUBLIC_URL: 'https://accounts.example.com',
+  AUTH_SECRET: secret,
+  MAIL_FROM: 'Latchkey <no-reply@example.com>',
+};
+
+/** What is wrong with an environment; none when it is accepted. */
+function faultOf(env: Record<string, string | undefined>): ConfigError | undefined {
+  try {
+    loadConfig(env);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+}
+
+/** The variables that are at fault. */
+function faultsOf(env: Record<string, string | undefined>): string[] {
+  return faultOf(env)?.faults.map((fault) => fault.split(' ')[0] ?? '') ?? [];
+}
+
+t.test('without any variable the service runs on this machine alone, with what is embedded', async (t) => {
+  t.match(loadConfig({}), {
+    production: false,
+    serviceName: 'Latchkey',
+    dataDir: '.latchkey',
+    server: { host: '127.0.0.1', port: 3000, publicUrl: 'http://localhost:3000', trustedProxies: [], logLevel: 'info' },
+    databaseUrl: undefined,
+    authSecrets: [],
+    tokens: { accessTtlSeconds: 300 },
+    passwords: { minLength: 8, argon2MemoryKib: 19_456, argon2Passes: 2 },
+    rateLimit: true,
+  });
+  t.equal(loadConfig({}).mail.smtpUrl, undefined);
+  t.equal(loadConfig({ PORT: '8080' }).server.publicUrl, 'http://localhost:8080');
+});
+
+t.test('a variable that is empty or blank counts as absent', async (t) => {
+  const blank = Object.fromEntries(
+    ['NODE_ENV', 'PORT', 'DATABASE_URL', 'SMTP_URL', 'AUTH_SECRET', 'MAIL_FROM', 'PUBLIC_URL'].map((name) => [name, ' ']),
+  );
+  t.same(loadConfig(blank), loadConfig({}));
+  t.same(loadConfig({ PORT: ' 80 ' }).server.port, 80, 'and blanks around a value do not count');
+});
+
+t.test('production that is wholly configured starts', async (t) => {
+  t.match(loadConfig(production), {
+    production: true,
+    databaseUrl: production.DATABASE_URL,
+    server: { publicUrl: 'https://accounts.example.com' },
+    mail: { smtpUrl: production.SMTP_URL, from: { name: 'Latchkey', address: 'no-reply@example.com' } },
+    authSecrets: [secret],
+  });
+});
+
+t.test('production demands each of its variables', async (t) => {
+  for (const name of ['DATABASE_URL', 'SMTP_URL', 'PUBLIC_URL', 'AUTH_SECRET', 'MAIL_FROM']) {
+    t.same(faultsOf({ ...production, [name]: undefined }), [name]);
+    t.same(faultsOf({ ...production, [name]: '' }), [name], 'an empty one is missing, too');
+  }
+  t.same(faultsOf({ NODE_ENV: 'production' }).sort(), ['AUTH_SECRET', 'DATABASE_URL', 'MAIL_FROM', 'PUBLIC_URL', 'SMTP_URL']);
+});
+
+t.test('production is reached over https only', async (t) => {
+  t.same(faultsOf({ ...production, PUBLIC_URL: 'http://accounts.example.com' }), ['PUBLIC_URL']);
+  t.same(faultsOf({ PUBLIC_URL: 'http://accounts.example.com' }), []);
+});
+
+t.test('every fault is reported at once, and none of the values', async (t) => {
+  const wrong = {
+    NODE_ENV: 'staging-canary',
+    PORT: '70000',
+    PUBLIC_URL: 'ftp://canary.example',
+    DATABASE_URL: 'mysql://user:canary@db',
+    SMTP_URL: 'http://user:canary@mail',
+    MAIL_FROM: 'canary',
+    AUTH_SECRET: 'canary',
+    CONFIRM_URL: 'https://canary.example/confirm',
+    LOG_LEVEL: 'canary',
+    TRUSTED_PROXIES: 'canary',
+    ACCESS_TOKEN_TTL_SECONDS: '0',
+    CONFIRMATION_TTL_SECONDS: '-1',
+    PASSWORD_MIN_LENGTH: '7',
+    ARGON2_MEMORY_KIB: '7',
+    ARGON2_PASSES: '0',
+    UV_THREADPOOL_SIZE: '0',
+    RATE_LIMIT: 'canary',
+    SERVICE_NAME: 'canary\r\nBcc: b@y.test',
+    DATA_DIR: 'canary\0',
+    HOST: 'canary\n',
+  };
+  const names = Object.keys(wrong).filter((name) => name !== 'HOST');
+  t.same(faultsOf(wrong).sort(), names.sort(), 'a line break at the end is cut off');
+  const message = faultOf(wrong)?.message ?? '';
+  t.match(message, `${names.length} faults`);
+  t.equal(message.split('\n').length, names.length + 1);
+  t.notMatch(message, /canary/);
+});
+
+t.test('J03: a secret that is short, uniform or a well-known placeholder is refused', async (t) => {
+  const weak = [
+    'secret',
+    secret.slice(0, 31),
+    'a'.repeat(64),
+    'changeme'.repeat(8),
+    '0123456789'.repeat(4),
+    `${secret},short`,
+    `${secret},`,
+    ',',
+  ];
+  for (const value of weak) t.same(faultsOf({ AUTH_SECRET: value }), ['AUTH_SECRET'], value);
+  t.same(loadConfig({ AUTH_SECRET: `${secret}, ${secret}2` }).authSecrets, [secret, `${secret}2`]);
+});
+
+t.test('links are built from PUBLIC_URL, or from a template that has a place for the token', async (t) => {
+  t.equal(loadConfig({ PUBLIC_URL: 'https://x.test//' }).server.publicUrl, 'https://x.test');
+  for (const url of ['myapp://confirm/{token}', 'https://app.test/#/confirm?token={token}']) t.same(faultsOf({ CONFIRM_URL: url }), []);
+  for (const url of ['https://app.test/confirm', '{token}', 'javascript:alert("{token}")', 'data:text/html,{token}', '/confirm/{token}']) {
+    t.same(faultsOf({ CONFIRM_URL: url }), ['CONFIRM_URL'], url);
+  }
+  for (const url of ['https://user@x.test', 'https://x.test?a', 'https://x.test#a', 'https://', 'x.test', '//x.test']) {
+    t.same(faultsOf({ PUBLIC_URL: url }), ['PUBLIC_URL'], url);
+  }
+});

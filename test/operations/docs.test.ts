@@ -1,0 +1,29 @@
+import t from 'tap';
+import { startService } from '../support/service.ts';
+
+t.test('the documentation page loads, with all that it refers to, under a policy that lets in nothing else', async (t) => {
+  const service = await startService(t);
+  const page = await service.get('/docs');
+  t.equal(page.status, 200);
+  t.match(page.headers['content-type'], /^text\/html/);
+  const policy = page.headers['content-security-policy'] ?? '';
+  t.match(policy, /script-src 'self';/);
+  t.match(policy, /frame-ancestors 'none'/);
+  t.notMatch(policy, /script-src[^;]*unsafe/);
+  t.match(page.headers, { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+
+  const references = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(
+    ([, reference = '']) => new URL(reference, 'http://localhost/docs').pathname,
+  );
+  t.ok(references.length >= 5, 'it refers to its scripts and styles');
+  for (const path of references) t.equal((await service.get(path)).status, 200, path);
+  t.ok(
+    references.every((path) => path.startsWith('/docs/')),
+    'all of them its own',
+  );
+  t.notMatch(page.text, /<script>|https?:\/\//, 'it has no inline script, and nothing from elsewhere');
+
+  t.match(await service.get('/docs/json'), { status: 200, body: { openapi: /^3\.1/ } });
+  const missing = await service.get('/docs/static/nothing.js');
+  t.match(missing, { status: 404, body: { code: 'not_found' } });
+});

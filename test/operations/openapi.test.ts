@@ -1,0 +1,123 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { catalogue } from '../../src/problems/catalogue.ts';
+import { startService } from '../support/service.ts';
+
+interface Operation {
+  readonly operationId?: string;
+  readonly summary?: string;
+  readonly tags?: string[];
+  readonly security?: Record<string, string[]>[];
+  readonly requestBody?: unknown;
+  readonly responses: Record<string, { description: string; content?: Record<string, { schema: { $ref?: string } }> }>;
+}
+
+const require = createRequire(import.meta.url);
+const linter = require.resolve('@redocly/cli/bin/cli.js');
+
+/** The codes that an operation lists for a status. */
+const codesOf = ({ responses }: Operation, status: string) =>
+  [...(responses[status]?.description ?? '').matchAll(/`(\w+)`/g)].map(([, code]) => code);
+
+t.test('the OpenAPI document', async (t) => {
+  const service = await startService(t, { PUBLIC_URL: 'https://accounts.example.net' });
+  const answer = await service.get('/openapi.json');
+  const operations = Object.entries<Record<string, Operation>>(answer.body.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, operation })),
+  );
+  const operation = (name: string): Operation => {
+    const found = operations.find((each) => each.name === name);
+    if (found === undefined) throw new Error(`${name} is not in the document`);
+    return found.operation;
+  };
+
+  t.test('is served as cacheable JSON, for the configured address', async (t) => {
+    t.equal(answer.status, 200);
+    t.match(answer.headers, { 'content-type': /^application\/json/, 'cache-control': /^public, max-age=\d+$/ });
+    t.match(answer.body, { openapi: /^3\.1\./, servers: [{ url: 'https://accounts.example.net' }] });
+    t.strictSame(answer.body, service.app.swagger());
+  });
+
+  t.test('is valid by the rules of a linter that knows nothing of the service', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'latchkey-openapi-'));
+    t.teardown(() => rm(directory, { recursive: true }));
+    const lint = async (name: string, document: unknown) => {
+      const path = join(directory, name);
+      await writeFile(path, JSON.stringify(document));
+      const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };
+      const argv = [linter, 'lint', path, '--extends=recommended', '--format=json'];
+      const { stdout } = await promisify(execFile)(process.execPath, argv, { env }).catch((failed: { stdout: string }) => failed);
+      return JSON.parse(stdout) as { totals: { errors: number }; problems: { severity: string; ruleId: string }[] };
+    };
+    const [asServed, spoiled] = await Promise.all([
+      lint('served.json', answer.body),
+      lint('spoiled.json', { ...answer.body, paths: { '/{missing}': { get: {} } } }),
+    ]);
+    t.strictSame(
+      asServed.problems.filter(({ severity }) => severity === 'error'),
+      [],
+    );
+    t.ok(spoiled.totals.errors > 0, 'the linter does find errors');
+  });
+
+  t.test('gives every operation an id of its own, a summary and a tag', async (t) => {
+    const ids = operations.map((each) => each.operation.operationId);
+    t.equal(new Set(ids).size, ids.length);
+    for (const { name, operation } of operations) {
+      t.match(operation, { operationId: /^[a-z][A-Za-z]+$/, summary: /^[A-Z]/, tags: [/^[A-Z]/] }, name);
+      t.ok(
+        answer.body.tags.some((tag: { name: string }) => tag.name === operation.tags?.[0]),
+        `${name} has a tag that is described`,
+      );
+    }
+  });
+
+  t.test('lists the problems of every operation, by code, under their status', async (t) => {
+    for (const { name, operation } of operations) {
+      const statuses = Object.keys(operation.responses).filter((status) => Number(status) >= 400);
+      for (const status of ['400', '500']) t.ok(statuses.includes(status), `${name} lists ${status}`);
+      for (const status of statuses) {
+        const codes = codesOf(operation, status);
+        t.ok(codes.length > 0, `${name} names the codes of ${status}`);
+        for (const code of codes) t.equal(catalogue[code as keyof typeof catalogue]?.status, Number(status), `${name} ${code}`);
+        t.match(operation.responses[status]?.content, { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } });
+      }
+      if (operation.requestBody)
+        t.match([codesOf(operation, '413'), codesOf(operation, '415')], [['payload_too_large'], ['unsupported_media_type']]);
+    }
+  });
+
+  t.test('lists what the access level of a route brings', async (t) => {
+    const secret = operation('GET /secret');
+    t.same([codesOf(secret, '401'), codesOf(secret, '403')], [['unauthenticated'], ['cross_origin_rejected', 'unconfirmed']]);
+    t.strictSame(secret.security, [{ bearer: [] }, { cookie: [] }]);
+    const me = operation('GET /auth/me');
+    t.same([codesOf(me, '401'), codesOf(me, '403')], [['unauthenticated'], ['cross_origin_rejected']]);
+    t.strictSame(me.security, [{ bearer: [] }, { cookie: [] }]);
+    const welcome = operation('GET /');
+    t.same([codesOf(welcome, '401'), codesOf(welcome, '403')], [[], ['cross_origin_rejected', 'unconfirmed']]);
+    t.strictSame(welcome.security, [{}, { bearer: [] }, { cookie: [] }]);
+    const login = operation('POST /auth/login');
+    t.same([codesOf(login, '401'), codesOf(login, '403')], [['invalid_credentials'], ['cross_origin_rejected']]);
+    t.strictSame(login.security, []);
+  });
+
+  t.test('lists what a route may answer of its own', async (t) => {
+    const register = operation('POST /auth/register');
+    t.same(codesOf(register, '409').sort(), ['email_taken', 'username_taken']);
+    t.ok(codesOf(register, '400').includes('weak_password'));
+    const confirm = operation('GET /auth/confirm/{token}');
+    t.ok(codesOf(confirm, '400').includes('invalid_token'));
+    t.same(
+      [codesOf(confirm, '401'), codesOf(confirm, '403'), codesOf(confirm, '410')],
+      [['unauthenticated'], ['wrong_account'], ['expired_token']],
+    );
+    const resend = operation('POST /auth/confirm/resend');
+    t.same([codesOf(resend, '409'), codesOf(resend, '429')], [['already_confirmed'], ['rate_limited']]);
+  });
+});

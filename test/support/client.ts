@@ -1,0 +1,49 @@
+import type { FastifyInstance } from 'fastify';
+
+/** An answer, with its body read if it is JSON. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look at what came, whatever it is
+  readonly body: any;
+  readonly text: string;
+}
+
+interface RequestOptions {
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+
+/** Sends requests through `app.inject`, as JSON. */
+export interface Client {
+  request(method: Method, url: string, options?: RequestOptions & { body?: unknown }): Promise<Answer>;
+  get(url: string, options?: RequestOptions): Promise<Answer>;
+  post(url: string, body?: unknown, options?: RequestOptions): Promise<Answer>;
+}
+
+type Injectable = Pick<FastifyInstance, 'inject'>;
+
+export function createClient(app: Injectable): Client {
+  const request: Client['request'] = async (method, url, { token, headers, body } = {}) => {
+    const answer = await app.inject({
+      method,
+      url,
+      headers: { ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
+      ...(body !== undefined && { payload: body as object }),
+    });
+    const isJson = answer.payload !== '' && String(answer.headers['content-type']).includes('json');
+    return {
+      status: answer.statusCode,
+      headers: answer.headers as Answer['headers'],
+      text: answer.payload,
+      body: isJson ? answer.json() : undefined,
+    };
+  };
+  return {
+    request,
+    get: (url, options) => request('GET', url, options),
+    post: (url, body, options) => request('POST', url, { ...options, body }),
+  };
+}

@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { importPKCS8, type JWTPayload, SignJWT } from 'jose';
+import type { Test } from 'tap';
+import { loadConfig } from '../../src/config.ts';
+import { openDataDirectory } from '../../src/data-directory.ts';
+import { openDatabase } from '../../src/db/open.ts';
+import { openKeyRing } from '../../src/tokens/key-ring.ts';
+import type { SigningKey } from '../../src/tokens/signing-keys.ts';
+import { ManualClock } from './clock.ts';
+import { createDatabase } from './database.ts';
+import { startMailServer } from './mail-server.ts';
+import { type Service, startInstance } from './service.ts';
+
+export const testSecret = 'Zk3vQ8rT1xYb6LmNc0PdWs5HuJf9Ga2E-forger';
+
+/** A service together with the key that it signs access tokens with, for tests that sign what it never would. */
+export async function startServiceWithKey(t: Test): Promise<Service & { key: SigningKey }> {
+  const [database, mailServer] = await Promise.all([createDatabase(t), startMailServer(t)]);
+  const cheapHashing = { ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1' };
+  // What is signed here was not given to any client.
+  const env = { ...cheapHashing, SESSION_PROTECTION: 'none', SMTP_URL: mailServer.url, AUTH_SECRET: testSecret, ...database };
+  const clock = new ManualClock();
+  const key = await makeSigningKey(env, clock);
+  return { ...(await startInstance(t, env, clock)), mailServer, env, key };
+}
+
+/** Makes the first key of an empty database, as the service would when it starts. */
+async function makeSigningKey(env: Readonly<Record<string, string>>, clock: ManualClock): Promise<SigningKey> {
+  const { databaseUrl, dataDir } = loadConfig(env);
+  await openDataDirectory(dataDir);
+  const database = await openDatabase({ url: databaseUrl, dataDir, announce: () => {}, onIdleError: () => {} });
+  try {
+    const options = { db: database.db, secrets: [testSecret], clock, rotationDays: 30, accessTtlSeconds: 300 };
+    return (await openKeyRing(options)).current();
+  } finally {
+    await database.close();
+  }
+}
+
+/** Claims of an access token in which nothing is wrong but what `overrides` makes so; undefined removes a claim. */
+export function accessClaims(overrides: Readonly<Record<string, unknown>> = {}, now = new Date()): JWTPayload {
+  const iat = Math.floor(now.getTime() / 1000);
+  const claims = {
+    iss: 'http://localhost:3000',
+    aud: 'http://localhost:3000',
+    sub: randomUUID(),
+    sid: randomUUID(),
+    jti: randomUUID(),
+    iat,
+    exp: iat + 300,
+    username: 'ada',
+    email: 'ada@example.com',
+    role: 'user',
+    confirmed: true,
+    ...overrides,
+  };
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as JWTPayload;
+}
+
+/** Signs claims with a genuine key, under whatever header. */
+export async function signWith(
+  { kid, privateKey }: SigningKey,
+  claims: JWTPayload,
+  header: Readonly<Record<string, unknown>> = {},
+): Promise<string> {
+  const protectedHeader = { alg: 'ES256', typ: 'at+jwt', kid, ...header };
+  const given = Object.fromEntries(Object.entries(protectedHeader).filter(([, value]) => value !== undefined));
+  return new SignJWT(claims).setProtectedHeader(given as typeof protectedHeader).sign(await importPKCS8(privateKey, 'ES256'));
+}
+
+/** A compact JWS of any parts, however they were signed. */
+export function compact(header: unknown, payload: unknown, signature = ''): string {
+  const part = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+  return `${part(header)}.${part(payload)}.${signature}`;
+}

@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import type { Test } from 'tap';
+
+/** A process of the service's own code, and what it has said so far. */
+export interface RunningProcess {
+  readonly child: ChildProcess;
+  readonly output: { stdout: string; stderr: string };
+  /** Waits until its standard output matches; rejects if it ends before. */
+  says(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits for its end. */
+  ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+/** Starts a TypeScript file, or a script that is given as text, with nothing in its environment but what is named. */
+export function startProcess(t: Test, what: { file: string } | { script: string }, env: Readonly<Record<string, string>>): RunningProcess {
+  const code = 'file' in what ? [what.file] : ['--input-type=module', '--eval', what.script];
+  const child = spawn(process.execPath, ['--import=./scripts/typescript.js', ...code], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const end = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  t.teardown(async () => {
+    child.kill('SIGKILL');
+    await end;
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text;
+  });
+
+  return {
+    child,
+    output,
+    async says(pattern) {
+      for (;;) {
+        const found = pattern.exec(output.stdout);
+        if (found) return found;
+        if (child.exitCode !== null) throw new Error(`the process ended with ${child.exitCode}: ${output.stderr}`);
+        await Promise.race([once(child.stdout, 'data'), end]);
+      }
+    },
+    async ended() {
+      const [code, signal] = await end;
+      return { code, signal };
+    },
+  };
+}
+
+/** A port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,24 @@
+import type { AddressInfo } from 'node:net';
+import { SMTPServer } from 'smtp-server';
+import type { Test } from 'tap';
+
+/** A mail server that knows none of the mailboxes, and says so for good. */
+export async function startRefusingMailServer(t: Test): Promise<string> {
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    onRcptTo: (_address, _session, callback) => callback(Object.assign(new Error('no such mailbox'), { responseCode: 550 })),
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => new Promise<void>((resolve) => server.close(resolve)));
+  return `smtp://127.0.0.1:${(server.server.address() as AddressInfo).port}`;
+}
+
+/** The address of a mail server that is down: nobody listens on the port, which has just been given back. */
+export async function absentMailServer(): Promise<string> {
+  const server = new SMTPServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(resolve));
+  return `smtp://127.0.0.1:${port}`;
+}

@@ -1,0 +1,128 @@
+import { calculateJwkThumbprint, exportJWK, importPKCS8, importSPKI, jwtVerify, SignJWT } from 'jose';
+import t, { type Test } from 'tap';
+import { loadConfig } from '../../src/config.ts';
+import { openDataDirectory } from '../../src/data-directory.ts';
+import type { Queryable } from '../../src/db/database.ts';
+import { openDatabase } from '../../src/db/open.ts';
+import { signingKeys } from '../../src/db/schema.ts';
+import { openKeyRing } from '../../src/tokens/key-ring.ts';
+import { renewSigningKeys } from '../../src/tokens/signing-keys.ts';
+import { ManualClock } from '../support/clock.ts';
+import { createDatabase } from '../support/database.ts';
+
+const clock = new ManualClock();
+const secrets = ['the secret that the keys are sealed with'];
+const open = (db: Queryable, by: readonly string[] = secrets) =>
+  openKeyRing({ db, secrets: by, clock, rotationDays: 30, accessTtlSeconds: 300 });
+
+async function openEmptyDatabase(t: Test) {
+  const { databaseUrl, dataDir } = loadConfig(await createDatabase(t));
+  await openDataDirectory(dataDir);
+  const database = await openDatabase({ url: databaseUrl, dataDir, announce: () => {}, onIdleError: () => {} });
+  t.teardown(() => database.close());
+  return database.db;
+}
+
+t.test('signing keys', async (t) => {
+  const db = await openEmptyDatabase(t);
+
+  await t.test('instances that start at once on an empty database make one key, and share it', async (t) => {
+    const loaded = await Promise.all(Array.from({ length: 5 }, () => open(db)));
+    t.equal(new Set(loaded.map((ring) => ring.current().privateKey)).size, 1);
+    t.equal((await db.select().from(signingKeys)).length, 1);
+  });
+
+  await t.test('the two halves belong together, and are named by their thumbprint', async (t) => {
+    const ring = await open(db);
+    const current = ring.current();
+    const verifier = await importSPKI(current.publicKey, 'ES256', { extractable: true });
+    const token = await new SignJWT({}).setProtectedHeader({ alg: 'ES256' }).sign(await importPKCS8(current.privateKey, 'ES256'));
+    t.ok(await jwtVerify(token, verifier));
+    t.equal(current.kid, await calculateJwkThumbprint(await exportJWK(verifier), 'sha256'));
+    t.equal(ring.publicKey(current.kid), current.publicKey);
+    t.equal(ring.publicKey('another'), undefined);
+  });
+
+  await t.test('what the database holds signs nothing', async (t) => {
+    const current = (await open(db)).current();
+    const [row] = await db.select().from(signingKeys);
+    t.equal(row?.publicKey, current.publicKey);
+    const secretPart = current.privateKey.split('\n')[1] ?? '';
+    t.ok(secretPart.length > 0);
+    t.notOk(row?.sealedPrivateKey.includes(secretPart));
+    t.notOk(row?.sealedPrivateKey.includes('PRIVATE KEY'));
+  });
+
+  await t.test('keys that were sealed with another secret are not opened, and are not replaced either', async (t) => {
+    await t.rejects(open(db, ['a secret that nothing was sealed with']), { message: /AUTH_SECRET/ });
+    t.equal((await db.select().from(signingKeys)).length, 1);
+  });
+
+  await t.test('an older secret that is kept behind a new one still opens them', async (t) => {
+    const before = await open(db);
+    const after = await open(db, ['a newer secret', ...secrets]);
+    t.same(after.current(), before.current());
+    const alone = await open(db, ['a newer secret']);
+    t.same(alone.current(), before.current(), 'it has been sealed anew, so that the older one can go');
+    await open(db, [...secrets, 'a newer secret']);
+  });
+
+  await t.test('a sealed key that was moved to another name is not opened', async (t) => {
+    const [row] = await db.select().from(signingKeys);
+    if (row === undefined) throw new Error('there is no key');
+    const copy = { ...row, kid: 'another', createdAt: new Date(row.createdAt.getTime() + 1000) };
+    await db.insert(signingKeys).values(copy);
+    await t.rejects(open(db), { message: /AUTH_SECRET/ });
+  });
+
+  await t.test('a key is published before it signs, and stays published until its last token is dead', async (t) => {
+    await db.delete(signingKeys);
+    const ring = await open(db);
+    const first = ring.current();
+    clock.advance({ days: 30 });
+    await ring.refresh();
+    const [, second] = ring.published();
+    t.equal(ring.published().length, 2);
+    t.equal(ring.current().kid, first.kid, 'the new one does not sign yet');
+    clock.advance({ minutes: 10 });
+    t.equal(ring.current().kid, second?.kid);
+    clock.advance({ minutes: 5, seconds: 55 });
+    await ring.refresh();
+    t.equal(ring.publicKey(first.kid), first.publicKey, 'a token of the old one may still live');
+    clock.advance({ seconds: 10 });
+    await ring.refresh();
+    t.equal(ring.publicKey(first.kid), undefined);
+    t.same(
+      ring.published().map(({ kid }) => kid),
+      [second?.kid],
+    );
+    t.equal((await db.select().from(signingKeys)).length, 1);
+  });
+
+  await t.test(
+    'a revoked key is gone at the next look, those who remember its tokens are told, and another one signs at once',
+    async (t) => {
+      const ring = await open(db);
+      const { kid } = ring.current();
+      let told = 0;
+      ring.onChange(() => {
+        told += 1;
+      });
+      await ring.refresh();
+      t.equal(told, 0);
+      await renewSigningKeys(db, { secrets, clock, revoke: (key) => key.kid === kid, decide: () => 'none' });
+      await ring.refresh();
+      t.equal(told, 1);
+      t.equal(ring.publicKey(kid), undefined);
+      t.not(ring.current().kid, kid);
+    },
+  );
+
+  await t.test('rotation by hand only makes no key by itself', async (t) => {
+    const before = (await open(db)).published().length;
+    const ring = await openKeyRing({ db, secrets, clock, rotationDays: 0, accessTtlSeconds: 300 });
+    clock.advance({ days: 400 });
+    await ring.refresh();
+    t.equal(ring.published().length, before);
+  });
+});
