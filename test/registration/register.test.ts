@@ -147,6 +147,7 @@ t.test('registration', async (t) => {
 
   t.test('an account whose mail cannot be queued is not made', async (t) => {
     const details = newDetails();
+    await outboxEmpty(tables);
     await tables.execute(sql`alter table mails rename to mails_away`);
     refused(t, await service.post('/auth/register', details), 500, 'internal_error');
     t.equal(await tables.$count(users, eq(users.emailCanonical, details.email)), 0);
