@@ -1,11 +1,11 @@
 // Imports run downward only, and capabilities never import each other: see "How it is built" in README.md.
-const capabilities = 'registration|confirmation|sessions|account|administration|gateway|mailbox|welcome|operations';
+const capabilities = 'registration|confirmation|sessions|passwords|email-change|account|administration|gateway|mailbox|welcome|operations';
 
 /** Every layer, from the top, with what it may import besides itself. */
-const bottom = '^src/(config|environment|clock|failpoints)\\.ts$|^src/problems/';
+const bottom = '^src/(config|environment|clock|failpoints|repeater)\\.ts$|^src/problems/';
 const data = `${bottom}|^src/db/`;
 const mechanisms = `${data}|^src/(credentials|tokens|identity)/`;
-const middle = `${mechanisms}|^src/(guard|http|mail)/|^src/services\\.ts$`;
+const middle = `${mechanisms}|^src/(guard|http|mail|pages)/|^src/services\\.ts$`;
 
 const layer = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: '^src/', pathNot: `${from}|${to}` } });
 
@@ -19,12 +19,14 @@ module.exports = {
       to: { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'unknown'] },
     },
     { name: 'nothing-imports-the-entry', severity: 'error', from: {}, to: { path: '^src/(server|cli/main)\\.ts$' } },
-    layer('bottom', '^src/(config|environment|clock|failpoints)\\.ts$', '^$'),
+    layer('bottom', '^src/(config|environment|clock|failpoints|repeater)\\.ts$', '^$'),
     layer('problems', '^src/problems/', '^src/(config|clock)\\.ts$'),
     layer('db', '^src/db/', bottom),
     layer('mechanisms', '^src/(credentials|tokens|identity)/', data),
     layer('middle', '^src/(guard|http|mail)/', mechanisms),
-    layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|mail)/`),
+    layer('pages', '^src/pages/', `${mechanisms}|^src/(guard|http|mail)/`),
+    layer('purge', '^src/purge/', `${mechanisms}|^src/(guard|mail)/`),
+    layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|mail|pages)/`),
     {
       name: 'capabilities-apart',
       severity: 'error',

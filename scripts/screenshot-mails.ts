@@ -23,8 +23,9 @@ async function picture(browser: Browser, folder: string, appearance: { colorSche
   await page.route('**/*', (route) => route.abort());
   for (const language of Object.keys(languages) as Language[]) {
     for (const kind of mailKinds) {
-      const hasLink = mailKindRules[kind].purpose !== undefined;
-      const view = { service: 'Latchkey', language, link: hasLink ? link : undefined, linkLifetimeSeconds: 3600 };
+      const { purpose, hasDisownLink } = mailKindRules[kind];
+      const links = { link: purpose && link, disownLink: hasDisownLink && link.replace('confirm', 'disown') };
+      const view = { service: 'Latchkey', language, ...links, linkLifetimeSeconds: 3600 };
       await page.setContent(templates.render(kind, view).html);
       const name = `${kind}.${language}.${colorScheme}.${width}.png`;
       await page.screenshot({ path: join(folder, name), fullPage: true });

@@ -2,12 +2,14 @@ import fastifyCookie from '@fastify/cookie';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyInstance, fastify } from 'fastify';
 import { accountRoutes } from './account/routes.ts';
+import { administrationRoutes } from './administration/routes.ts';
 import type { Clock } from './clock.ts';
 import type { Config } from './config.ts';
 import { confirmationRoutes } from './confirmation/routes.ts';
 import { createServices } from './create-services.ts';
 import { loadGeneratedSecret, openDataDirectory } from './data-directory.ts';
 import { openDatabase } from './db/open.ts';
+import { emailChangeRoutes } from './email-change/routes.ts';
 import type { Failpoints } from './failpoints.ts';
 import { gatewayRoutes } from './gateway/routes.ts';
 import { sessionCookies } from './guard/cookies.ts';
@@ -21,6 +23,8 @@ import { docsPlugin } from './operations/docs.ts';
 import { healthRoutes } from './operations/health-routes.ts';
 import { metricsPlugin } from './operations/metrics.ts';
 import { openapiPlugin } from './operations/openapi.ts';
+import { pageAssets } from './pages/routes.ts';
+import { passwordRoutes } from './passwords/routes.ts';
 import { problemRoutes } from './problems/routes.ts';
 import { registrationRoutes } from './registration/routes.ts';
 import type { Services } from './services.ts';
@@ -33,6 +37,8 @@ export interface AppOptions {
   /** Told before start-up work that takes more than a second. */
   readonly announce?: (what: string) => void;
   readonly failpoints?: Failpoints;
+  /** Whether it sends mails, purges, and so on, besides answering requests; true by default. */
+  readonly worksInBackground?: boolean;
   /** Where log lines go; standard output by default. */
   readonly log?: { write(line: string): void };
 }
@@ -49,9 +55,9 @@ declare module 'fastify' {
  * Opens and migrates the database, loads the keys and starts the mail worker. Closing the app gives all of it back.
  *
  * @throws DirectoryLockedError when another process uses the data directory of the embedded database
- * @throws MailTemplateError when a template of the operator's does not work
+ * @throws MailTemplateError or PageTemplateError when a template of the operator's does not work
  */
-export async function buildApp(config: Config, { clock, announce = () => {}, failpoints, log }: AppOptions) {
+export async function buildApp(config: Config, { clock, announce = () => {}, failpoints, worksInBackground = true, log }: AppOptions) {
   const headers = securityHeaders(config.server.publicUrl);
   const app = fastify(serverOptions(config.server, headers, log)).withTypeProvider<TypeBoxTypeProvider>();
   const needsDirectory = config.databaseUrl === undefined || config.mail.smtpUrl === undefined || config.authSecrets.length === 0;
@@ -70,7 +76,7 @@ export async function buildApp(config: Config, { clock, announce = () => {}, fai
     await prepareWire(app, config, headers);
     const database = await opening;
     const secrets = config.authSecrets.length > 0 ? config.authSecrets : [await loadGeneratedSecret(config.dataDir)];
-    const services = await createServices(app, { config, clock, db: database.db, secrets, failpoints });
+    const services = await createServices(app, { config, clock, db: database.db, secrets, failpoints, worksInBackground });
     app.decorate('services', services);
     await assemble(app, services);
     await app.ready();
@@ -100,11 +106,15 @@ async function assemble(app: FastifyInstance, services: Services): Promise<void>
   app.register(problemRoutes);
   app.register(healthRoutes, services);
   app.register(docsPlugin);
+  app.register(pageAssets);
   app.register(registrationRoutes, services);
   app.register(sessionRoutes, services);
   app.register(jwksRoutes, services);
   app.register(accountRoutes, services);
   app.register(confirmationRoutes, services);
+  app.register(passwordRoutes, services);
+  app.register(emailChangeRoutes, services);
+  app.register(administrationRoutes, services);
   app.register(gatewayRoutes);
   if (mailbox) app.register(mailboxRoutes, { mailbox });
   app.register(welcomeRoutes);

@@ -14,6 +14,13 @@ export interface Config {
   readonly tokens: TokenConfig;
   readonly passwords: PasswordConfig;
   readonly sessions: SessionConfig;
+  readonly retention: RetentionConfig;
+  /** Where the client application lives, for people who have followed a link; none means that they stay on a page of the service. */
+  readonly appUrl: string | undefined;
+  /** A directory with page templates that replace the built-in ones. */
+  readonly pagesDir: string | undefined;
+  /** What confirms an address: the link with its account's session or password, or the bare link. */
+  readonly confirmPolicy: ConfirmPolicy;
   /** Whether cool-downs and limits apply; off only for load tests. */
   readonly rateLimit: boolean;
 }
@@ -48,7 +55,7 @@ export interface DkimConfig {
 }
 
 /** What a mailed link is good for. */
-export type Purpose = 'confirmation' | 'password-reset' | 'email-change';
+export type Purpose = 'confirmation' | 'password-reset' | 'email-change' | 'disown';
 
 export interface TokenConfig {
   readonly accessTtlSeconds: number;
@@ -67,6 +74,13 @@ export interface SessionConfig {
   readonly signingKeyRotationDays: number;
 }
 
+/** After how many days something is deleted. */
+export interface RetentionConfig {
+  /** Accounts that were never confirmed; 0 keeps them. */
+  readonly unconfirmedAccountDays: number;
+  readonly eventDays: number;
+}
+
 export interface PasswordConfig {
   readonly minLength: number;
   readonly argon2MemoryKib: number;
@@ -78,9 +92,14 @@ export interface PasswordConfig {
 /** Whatever is configured, no access token lives longer than this. */
 export const maxAccessTtlSeconds = 86_400;
 
+const confirmPolicies = ['session', 'link'] as const;
+export type ConfirmPolicy = (typeof confirmPolicies)[number];
+
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
+/** In seconds: whoever did not register looks into their mailbox in their own time. */
+const disownSeconds = 7 * 24 * 3600;
 /** In seconds; a link that works for more than 30 days is a standing invitation. */
 const linkLifetime = { min: 1, max: 30 * 24 * 3600 };
 
@@ -146,6 +165,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         confirmation: read.urlTemplate('CONFIRM_URL', `${base}/auth/confirm/{token}`),
         'password-reset': read.urlTemplate('RESET_URL', `${base}/auth/password/reset/{token}`),
         'email-change': read.urlTemplate('EMAIL_CHANGE_URL', `${base}/auth/email/confirm/{token}`),
+        disown: `${base}/auth/disown/{token}`,
       },
     },
     authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET')),
@@ -155,6 +175,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         confirmation: read.integer('CONFIRMATION_TTL_SECONDS', 3600, linkLifetime),
         'password-reset': read.integer('RESET_TTL_SECONDS', 3600, linkLifetime),
         'email-change': read.integer('EMAIL_CHANGE_TTL_SECONDS', 3600, linkLifetime),
+        disown: disownSeconds,
       },
     },
     sessions: {
@@ -168,6 +189,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       argon2Passes: read.integer('ARGON2_PASSES', 2, { min: 1, max: 100 }),
       threads: read.integer('UV_THREADPOOL_SIZE', defaultThreads, { min: 1, max: 1024 }),
     },
+    retention: {
+      unconfirmedAccountDays: read.integer('UNCONFIRMED_ACCOUNT_TTL_DAYS', 7, { min: 0, max: 3650 }),
+      eventDays: read.integer('EVENTS_TTL_DAYS', 90, { min: 1, max: 3650 }),
+    },
+    appUrl: read.optional('APP_URL') === undefined ? undefined : read.appUrl('APP_URL'),
+    pagesDir: read.optional('PAGES_DIR'),
+    confirmPolicy: read.oneOf('CONFIRM_POLICY', confirmPolicies, 'session'),
     rateLimit: read.oneOf('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
   };
   if (read.faults.length > 0) throw new ConfigError(read.faults);

@@ -11,11 +11,17 @@ import { createClientDigest } from './guard/client-digest.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { createCrossOriginCheck } from './guard/cross-origin.ts';
 import { openRevocationFeed } from './guard/revocation-feed.ts';
+import { createEventBuffer } from './identity/event-buffer.ts';
 import { createComposer } from './mail/composer.ts';
 import { type Mailbox, openMailbox } from './mail/mailbox.ts';
 import { createSmtpTransport } from './mail/smtp-transport.ts';
 import { loadMailTemplates } from './mail/templates.ts';
-import { createMailWorker } from './mail/worker.ts';
+import { createMailWorker, idleMailWorker } from './mail/worker.ts';
+import { createFormProofs } from './pages/forms.ts';
+import { createPages } from './pages/pages.ts';
+import { loadPageTemplates } from './pages/templates.ts';
+import { startPurging } from './purge/purge.ts';
+import { createRepeater } from './repeater.ts';
 import type { Services } from './services.ts';
 import { accessTokenJwtOptions, createAccessTokens } from './tokens/access-token.ts';
 import { type ActionTokens, actionTokenJwtOptions, createActionTokens, purposeKeys } from './tokens/action-token.ts';
@@ -28,6 +34,7 @@ export interface Foundations {
   readonly db: Queryable;
   readonly secrets: readonly string[];
   readonly failpoints: Failpoints | undefined;
+  readonly worksInBackground: boolean;
 }
 
 /** How often an instance looks for keys that another one has made or revoked: a revoked key is dead everywhere within this. */
@@ -38,21 +45,22 @@ const keyRefreshMs = 15_000;
  * ended sessions, and the rotation of keys. Closing the app stops them.
  */
 export async function createServices(app: FastifyInstance, foundations: Foundations): Promise<Services> {
-  const { config, clock, db, secrets, failpoints } = foundations;
+  const { config, clock, db, secrets, failpoints, worksInBackground } = foundations;
   const { accessTtlSeconds } = config.tokens;
   const { publicUrl } = config.server;
 
   const keyRing = await openKeyRing({ db, secrets, clock, accessTtlSeconds, rotationDays: config.sessions.signingKeyRotationDays });
-  const keyTimer = setInterval(() => {
-    keyRing.refresh().catch((err: unknown) => app.log.error({ err }, 'the signing keys cannot be looked up'));
-  }, keyRefreshMs).unref();
-  const revocations = await openRevocationFeed({ db, clock, accessTtlSeconds, log: app.log });
+  closeWith(
+    app,
+    createRepeater({ work: keyRing.refresh, everyMs: keyRefreshMs, log: app.log, complaint: 'the signing keys cannot be looked up' }),
+  );
+  const revocations = closeWith(app, await openRevocationFeed({ db, clock, accessTtlSeconds, log: app.log }));
+  if (worksInBackground) closeWith(app, startPurging({ db, clock, retention: config.retention, revocations }, app.log));
+  const eventBuffer = closeWith(app, createEventBuffer({ db, log: app.log }));
   const actionTokens = await createAllActionTokens(app, foundations);
   const { mailbox, worker } = await startMail(app, foundations, actionTokens);
-  app.addHook('onClose', async () => {
-    clearInterval(keyTimer);
-    await Promise.all([worker.close(), revocations.close()]);
-  });
+  const formProofs = createFormProofs(secrets);
+  const pages = createPages(config, loadPageTemplates(config.pagesDir), formProofs);
 
   return {
     config,
@@ -65,14 +73,24 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     actionTokens,
     keyRing,
     revocations,
+    eventBuffer,
     clientDigest: createClientDigest(secrets[0] as string),
     checkOrigin: createCrossOriginCheck(publicUrl, config.sessions.corsOrigins),
     sessionCookies: sessionCookies(publicUrl),
+    pages,
+    formProofs,
     mailbox,
     wakeMail: worker.wake,
     mailOutage: worker.outage,
     failpoints,
+    worksInBackground,
   };
+}
+
+/** Has something closed with the app, from the moment on at which it is there: the rest of the start may fail. */
+function closeWith<Closeable extends { close(): Promise<void> }>(app: FastifyInstance, closeable: Closeable): Closeable {
+  app.addHook('onClose', () => closeable.close());
+  return closeable;
 }
 
 async function createTokensOf(app: FastifyInstance, { config, clock }: Foundations, keys: KeyRing) {
@@ -92,16 +110,22 @@ async function createAllActionTokens(app: FastifyInstance, { config, clock, secr
     confirmation: await forPurpose('confirmation'),
     'password-reset': await forPurpose('password-reset'),
     'email-change': await forPurpose('email-change'),
+    disown: await forPurpose('disown'),
   };
 }
 
-async function startMail(app: FastifyInstance, { config, clock, db, failpoints }: Foundations, actionTokens: Services['actionTokens']) {
+async function startMail(
+  app: FastifyInstance,
+  { config, clock, db, failpoints, worksInBackground }: Foundations,
+  actionTokens: Services['actionTokens'],
+) {
   const { dkim, from, smtpUrl, templatesDir } = config.mail;
   const mailbox: Mailbox | undefined = smtpUrl === undefined ? await openMailbox(join(config.dataDir, 'mailbox'), from, clock) : undefined;
   const transport = mailbox ?? createSmtpTransport({ url: smtpUrl as string, from, dkim });
   const templates = loadMailTemplates(templatesDir);
   const compose = createComposer({ db, config, templates, actionTokens });
-  return { mailbox, worker: createMailWorker({ db, clock, transport, compose, log: app.log, failpoints }) };
+  const worker = worksInBackground ? createMailWorker({ db, clock, transport, compose, log: app.log, failpoints }) : idleMailWorker;
+  return { mailbox, worker: closeWith(app, worker) };
 }
 
 declare module '@fastify/jwt' {

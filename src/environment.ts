@@ -82,6 +82,15 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return value;
   }
 
+  /** An address that people are sent to; it may have a query, but takes no name with it. */
+  function appUrl(name: string): string {
+    const value = line(name, '');
+    const parsed = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
+    if (parsed === undefined || parsed.username !== '' || parsed.password !== '')
+      fault(name, 'must be a URL that starts with http:// or https://');
+    return value;
+  }
+
   function origins(name: string): readonly string[] {
     const list = commaSeparated(optional(name));
     if (!list.every((each) => URL.canParse(each) && new URL(each).origin === each)) {
@@ -125,7 +134,7 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return list;
   }
 
-  return { faults, optional, required, line, oneOf, integer, url, urlTemplate, origins, networks, sender, dkim, secrets };
+  return { faults, optional, required, line, oneOf, integer, url, urlTemplate, appUrl, origins, networks, sender, dkim, secrets };
 }
 
 function commaSeparated(text = ''): string[] {

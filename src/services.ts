@@ -7,8 +7,11 @@ import type { ClientDigest } from './guard/client-digest.ts';
 import type { SessionCookies } from './guard/cookies.ts';
 import type { CrossOriginCheck } from './guard/cross-origin.ts';
 import type { RevocationFeed } from './guard/revocation-feed.ts';
+import type { EventBuffer } from './identity/event-buffer.ts';
 import type { Mailbox } from './mail/mailbox.ts';
 import type { MailOutage } from './mail/server-monitor.ts';
+import type { FormProofs } from './pages/forms.ts';
+import type { Pages } from './pages/pages.ts';
 import type { AccessTokens } from './tokens/access-token.ts';
 import type { ActionTokens } from './tokens/action-token.ts';
 import type { KeyRing } from './tokens/key-ring.ts';
@@ -26,16 +29,21 @@ export interface Services {
   readonly refreshTokens: RefreshTokens;
   readonly keyRing: KeyRing;
   readonly revocations: RevocationFeed;
+  readonly eventBuffer: EventBuffer;
   readonly clientDigest: ClientDigest;
   readonly checkOrigin: CrossOriginCheck;
   readonly sessionCookies: SessionCookies;
   readonly actionTokens: Readonly<Record<Purpose, ActionTokens>>;
+  readonly pages: Pages;
+  readonly formProofs: FormProofs;
   /** Where mails go when no mail server is configured. */
   readonly mailbox: Mailbox | undefined;
   /** Tells the mail worker, after a commit, that there may be something to send. */
   readonly wakeMail: () => void;
   /** Why no mail is being sent; undefined when all is well. */
   readonly mailOutage: () => MailOutage | undefined;
+  /** Whether this process does what nobody has asked for right now. */
+  readonly worksInBackground: boolean;
   /** For tests of faults. */
   readonly failpoints: Failpoints | undefined;
 }

@@ -120,6 +120,22 @@ t.test('J03: a secret that is short, uniform or a well-known placeholder is refu
   t.same(loadConfig({ AUTH_SECRET: `${secret}, ${secret}2` }).authSecrets, [secret, `${secret}2`]);
 });
 
+t.test('people are sent on to no other application than one on the web', async (t) => {
+  for (const url of ['https://app.test', 'http://localhost:5173/welcome?from=mail#top', ' https://app.test/ ']) {
+    t.same(faultsOf({ APP_URL: url }), [], url);
+    t.equal(loadConfig({ APP_URL: url }).appUrl, url.trim());
+  }
+  const wrong = ['x', 'app.test', '//app.test', '/welcome', 'https://', 'https://user@app.test', 'ftp://app.test', 'myapp://welcome', 'javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd']; // biome-ignore format: one line
+  for (const url of wrong) t.same(faultsOf({ APP_URL: url }), ['APP_URL'], url);
+  t.equal(loadConfig({ APP_URL: ' ' }).appUrl, undefined);
+});
+
+t.test('the policy of confirmation is one of two', async (t) => {
+  t.equal(loadConfig({}).confirmPolicy, 'session');
+  t.equal(loadConfig({ CONFIRM_POLICY: 'link' }).confirmPolicy, 'link');
+  for (const policy of ['none', 'LINK', 'session,link']) t.same(faultsOf({ CONFIRM_POLICY: policy }), ['CONFIRM_POLICY'], policy);
+});
+
 t.test('links are built from PUBLIC_URL, or from a template that has a place for the token', async (t) => {
   t.equal(loadConfig({ PUBLIC_URL: 'https://x.test//' }).server.publicUrl, 'https://x.test');
   for (const url of ['myapp://confirm/{token}', 'https://app.test/#/confirm?token={token}']) t.same(faultsOf({ CONFIRM_URL: url }), []);

@@ -1,25 +1,111 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { clearSessionCookies } from '../guard/cookies.ts';
 import { requireSession } from '../guard/plugin.ts';
-import { strictObject } from '../http/schemas.ts';
-import { presentUser, User } from '../identity/user-schema.ts';
+import { originOf } from '../http/origin.ts';
+import { limitOf, readPage } from '../http/paging.ts';
+import { NoContent } from '../http/schemas.ts';
+import { presentEvent } from '../identity/event-schema.ts';
+import { findEvents } from '../identity/events.ts';
+import { presentUser } from '../identity/user-schema.ts';
 import { requireUser } from '../identity/users.ts';
 import type { Services } from '../services.ts';
+import { deleteAccount } from './delete-account.ts';
+import { exportAccount } from './export-account.ts';
+import { AccountExport, AccountResult, DeletionBody, EventPage, EventQuery, ProfileBody } from './schemas.ts';
+import { updateProfile } from './update-profile.ts';
 
-/** The account, as its owner sees it. */
-export const accountRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'db'>> = async (app, { db }) => {
+/** The account in its owner's hands. */
+export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const tags = ['Accounts'];
+  const { clock, db } = services;
+
   app.route({
     method: 'GET',
     url: '/auth/me',
     config: { access: 'session' },
     schema: {
       operationId: 'getMe',
-      tags: ['Accounts'],
+      tags,
       summary: 'Who is logged in',
       description: 'The account of this session, read fresh. Works before the address is confirmed.',
-      response: { 200: strictObject({ user: User }, { description: 'The account.' }) },
+      response: { 200: AccountResult },
     },
     async handler(request) {
       return { user: presentUser(await requireUser(db, requireSession(request).userId)) };
+    },
+  });
+
+  app.route({
+    method: 'PATCH',
+    url: '/auth/me',
+    config: { access: 'session', problems: ['username_taken', 'rate_limited'] },
+    schema: {
+      operationId: 'updateMe',
+      tags,
+      summary: 'Change the user name or the language of mails',
+      description:
+        'What is not named stays as it is. At most ten other names a day. Access tokens tell a new name from their next refresh on.',
+      body: ProfileBody,
+      response: { 200: AccountResult },
+    },
+    async handler(request) {
+      const user = await updateProfile(services, requireSession(request).userId, request.body, originOf(request));
+      return { user: presentUser(user) };
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/auth/me/deletion',
+    config: { access: 'session', problems: ['wrong_password', 'last_administrator', 'rate_limited', 'service_unavailable'] },
+    schema: {
+      operationId: 'deleteMe',
+      tags,
+      summary: 'Delete the account',
+      description: 'At once and for good, with sessions, events and mails. Cookies are cleared.',
+      body: DeletionBody,
+      response: { 204: NoContent('The account is gone.') },
+    },
+    async handler(request, reply) {
+      const { userId } = requireSession(request);
+      await deleteAccount(services, userId, request.body.password, originOf(request));
+      // Its events are gone with it.
+      request.log.info({ userId }, 'an account was deleted by its owner');
+      clearSessionCookies(reply, services.sessionCookies);
+      return reply.code(204).send(null);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/auth/me/export',
+    config: { access: 'session' },
+    schema: {
+      operationId: 'exportMe',
+      tags,
+      summary: 'All that is stored about the user',
+      response: { 200: AccountExport },
+    },
+    handler: (request) => exportAccount(db, requireSession(request).userId, clock.now()),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/auth/events',
+    config: { access: 'session' },
+    schema: {
+      operationId: 'listEvents',
+      tags,
+      summary: 'What happened to the account',
+      description: 'Logins that failed, links that were followed, mails that were sent, and so on, for as long as they are kept.',
+      querystring: EventQuery,
+      response: { 200: EventPage },
+    },
+    async handler(request) {
+      const { userId } = requireSession(request);
+      const { cursor } = request.query;
+      const page = await readPage(limitOf(request.query), (limit) => findEvents(db, userId, { limit, before: cursor }));
+      return { events: page.rows.map(presentEvent), nextCursor: page.nextCursor };
     },
   });
 };

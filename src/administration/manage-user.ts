@@ -1,14 +1,16 @@
-import { and, asc, eq, isNull, ne, or } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
-import { roles, users } from '../db/schema.ts';
+import { type EventType, roles } from '../db/schema.ts';
+import { lockAmongAdministrators, removeUser, requireAnotherAdministrator } from '../identity/administrators.ts';
+import { type Agent, recordEvent, recordEvents } from '../identity/events.ts';
 import { endAllSessions } from '../identity/sessions.ts';
-import { findUserByEmail, findUserById, findUserByUsername, markConfirmed, type UserRow } from '../identity/users.ts';
+import { findUserByEmail, findUserById, findUserByUsername, type UserRow, updateUser } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 
 type Needs = Pick<Services, 'clock' | 'db' | 'revocations'>;
 
-const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /**
  * Finds a user by id, e-mail address or name.
@@ -22,41 +24,74 @@ export async function requireNamedUser(db: Queryable, name: string): Promise<Use
   return user;
 }
 
-/** Confirms an address on the administrator's word; once more changes nothing. */
-export async function confirmUser({ clock, db }: Needs, user: UserRow): Promise<UserRow> {
-  return (await markConfirmed(db, user, clock.now())) ?? user;
+export interface UserChanges {
+  /** An address that has been confirmed never becomes unconfirmed again. */
+  readonly confirmed?: true;
+  readonly disabled?: boolean;
+  readonly role?: string;
 }
 
 /**
- * Shuts a user out: no login, no refresh, and every session ends at once.
+ * Changes a user: all of it or nothing. What they are already is no change.
  *
- * @throws Problem `last_administrator`
- */
-export function disableUser(services: Needs, { id }: UserRow): Promise<UserRow> {
-  return changeUser(services, id, async (tx, user) => {
-    await requireAnotherAdministrator(tx, user);
-    return { disabledAt: user.disabledAt ?? services.clock.now() };
-  });
-}
-
-/** Lets a disabled user in again; they have to log in. */
-export function enableUser(services: Needs, { id }: UserRow): Promise<UserRow> {
-  return changeUser(services, id, async () => ({ disabledAt: null }));
-}
-
-/**
- * Gives a user another role. Their sessions end, since the tokens of these still tell the old one.
+ * Whoever is disabled cannot log in or refresh. With their role, or with being disabled or enabled, their sessions end,
+ * since the tokens of these tell of them as they were.
  *
+ * @throws Problem `not_found`
  * @throws Problem `validation_failed` when there is no such role
  * @throws Problem `last_administrator`
  */
-export function changeRole(services: Needs, { id }: UserRow, role: string): Promise<UserRow> {
-  return changeUser(services, id, async (tx, user) => {
-    await requireRole(tx, role);
-    if (role !== user.role) await requireAnotherAdministrator(tx, user);
-    return { role };
+export async function changeUser(services: Needs, id: string, wanted: UserChanges, agent?: Agent): Promise<UserRow> {
+  const { clock, db, revocations } = services;
+  const { changed, ended } = await db.transaction(async (tx) => {
+    const user = await lockAmongAdministrators(tx, id);
+    if (user === undefined) throw new Problem('not_found');
+    const { changes, types } = await differences(tx, user, wanted, clock.now());
+    if (types.length === 0) return { changed: user, ended: [] };
+    const updated = await updateUser(tx, id, changes);
+    const endsSessions = 'role' in changes || 'disabledAt' in changes;
+    const endedNow = endsSessions ? await endAllSessions(tx, id, clock) : [];
+    await recordEvents(tx, id, endedNow.length > 0 ? [...types, 'sessions_ended'] : types, agent, clock);
+    return { changed: updated, ended: endedNow };
   });
+  revocations.note(ended);
+  return changed;
 }
+
+interface Differences {
+  readonly changes: Partial<UserRow>;
+  readonly types: readonly EventType[];
+}
+
+async function differences(tx: Queryable, user: UserRow, { confirmed, disabled, role }: UserChanges, now: Date): Promise<Differences> {
+  const changes: Partial<UserRow> = {};
+  const types: EventType[] = [];
+  if (role !== undefined) await requireRole(tx, role);
+  const isOtherRole = role !== undefined && role !== user.role;
+  if (isOtherRole || disabled) await requireAnotherAdministrator(tx, user);
+  if (confirmed && user.confirmedAt === null) {
+    changes.confirmedAt = now;
+    types.push('confirmed');
+  }
+  if (disabled !== undefined && disabled !== (user.disabledAt !== null)) {
+    changes.disabledAt = disabled ? now : null;
+    types.push(disabled ? 'disabled' : 'enabled');
+  }
+  if (isOtherRole) {
+    changes.role = role;
+    types.push('role_changed');
+  }
+  return { changes, types };
+}
+
+/** {@link changeUser}: confirms an address on the administrator's word. */
+export const confirmUser = (services: Needs, { id }: UserRow) => changeUser(services, id, { confirmed: true });
+/** {@link changeUser}: shuts a user out at once. */
+export const disableUser = (services: Needs, { id }: UserRow) => changeUser(services, id, { disabled: true });
+/** {@link changeUser}: lets a disabled user in again. */
+export const enableUser = (services: Needs, { id }: UserRow) => changeUser(services, id, { disabled: false });
+/** {@link changeUser}: gives a user another role. */
+export const changeRole = (services: Needs, { id }: UserRow, role: string) => changeUser(services, id, { role });
 
 /** @throws Problem `validation_failed` when there is no such role */
 export async function requireRole(db: Queryable, role: string): Promise<void> {
@@ -67,62 +102,25 @@ export async function requireRole(db: Queryable, role: string): Promise<void> {
 /**
  * Deletes a user, with sessions, mails and events.
  *
+ * @throws Problem `not_found`
  * @throws Problem `last_administrator`
  */
-export async function deleteUser({ clock, db, revocations }: Needs, { id }: UserRow): Promise<void> {
+export async function deleteUser({ clock, db, revocations }: Needs, { id }: Pick<UserRow, 'id'>): Promise<void> {
   const ended = await db.transaction(async (tx) => {
-    const user = await lockUser(tx, id);
-    await requireAnotherAdministrator(tx, user);
-    const sessions = await endAllSessions(tx, id, clock);
-    await tx.delete(users).where(eq(users.id, id));
-    return sessions;
+    const user = await lockAmongAdministrators(tx, id);
+    if (user === undefined) throw new Problem('not_found');
+    return removeUser(tx, user, clock);
   });
   revocations.note(ended);
 }
 
 /** Ends every session of a user, and answers how many there were. */
-export async function endUserSessions({ clock, db, revocations }: Needs, { id }: UserRow): Promise<number> {
-  const ended = await db.transaction((tx) => endAllSessions(tx, id, clock));
-  revocations.note(ended);
-  return ended.length;
-}
-
-type Changes = Partial<Pick<UserRow, 'disabledAt' | 'role'>>;
-
-/** Changes a user whom nobody else can change meanwhile, and ends the sessions that tell of them as they were. */
-async function changeUser(
-  { clock, db, revocations }: Needs,
-  id: string,
-  decide: (tx: Queryable, user: UserRow) => Promise<Changes>,
-): Promise<UserRow> {
-  const { changed, ended } = await db.transaction(async (tx) => {
-    const user = await lockUser(tx, id);
-    const changes = await decide(tx, user);
-    const isSame = Object.entries(changes).every(([name, value]) => user[name as keyof Changes] === value);
-    if (isSame) return { changed: user, ended: [] };
-    const [updated] = await tx.update(users).set(changes).where(eq(users.id, id)).returning();
-    return { changed: updated as UserRow, ended: await endAllSessions(tx, id, clock) };
+export async function endUserSessions({ clock, db, revocations }: Needs, { id }: Pick<UserRow, 'id'>, agent?: Agent): Promise<number> {
+  const ended = await db.transaction(async (tx) => {
+    const ids = await endAllSessions(tx, id, clock);
+    if (ids.length > 0) await recordEvent(tx, id, 'sessions_ended', agent, clock);
+    return ids;
   });
   revocations.note(ended);
-  return changed;
-}
-
-/**
- * The user as they are now, whom nobody else can change until the transaction ends.
- *
- * Locks the administrators, too, so that two of them cannot shut each other out at the same moment; all in one order,
- * so that nobody waits for somebody who waits for them. What only refers to a user, such as an event, need not wait.
- */
-async function lockUser(tx: Queryable, id: string): Promise<UserRow> {
-  const concerned = or(eq(users.id, id), eq(users.role, 'admin'));
-  const locked = await tx.select().from(users).where(concerned).orderBy(asc(users.id)).for('no key update');
-  const user = locked.find((each) => each.id === id);
-  if (user === undefined) throw new Problem('not_found');
-  return user;
-}
-
-async function requireAnotherAdministrator(tx: Queryable, user: UserRow): Promise<void> {
-  if (user.role !== 'admin' || user.disabledAt !== null) return;
-  const isAnother = and(eq(users.role, 'admin'), isNull(users.disabledAt), ne(users.id, user.id));
-  if ((await tx.$count(users, isAnother)) === 0) throw new Problem('last_administrator');
+  return ended.length;
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { validate as isUuid } from 'uuid';
 import { systemClock } from '../clock.ts';
-import type { Config } from '../config.ts';
+import type { Config, Purpose } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { openDatabase } from '../db/open.ts';
 import { type MailKind, mailKinds } from '../db/schema.ts';
@@ -54,11 +54,13 @@ export const mailPreview: Command = {
 };
 
 function preview(config: Config, kind: MailKind, locale: string | null) {
-  const { purpose } = mailKindRules[kind];
+  const { purpose, hasDisownLink } = mailKindRules[kind];
+  const linkFor = (each: Purpose) => config.mail.links[each].replace('{token}', 'the-token-of-this-mail');
   return loadMailTemplates(config.mail.templatesDir).render(kind, {
     service: config.serviceName,
     language: languageOf(locale),
-    link: purpose && config.mail.links[purpose].replace('{token}', 'the-token-of-this-mail'),
+    link: purpose && linkFor(purpose),
+    disownLink: hasDisownLink && linkFor('disown'),
     linkLifetimeSeconds: purpose === undefined ? 0 : config.tokens.actionTtlSeconds[purpose],
   });
 }

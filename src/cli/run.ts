@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig } from '../config.ts';
 import { DirectoryLockedError } from '../db/directory-lock.ts';
 import { MailTemplateError } from '../mail/templates.ts';
+import { PageTemplateError } from '../pages/templates.ts';
 import { serve } from '../serve.ts';
 import type { Command, Console } from './command.ts';
 import { parse, UsageError } from './command.ts';
@@ -76,7 +77,11 @@ function usage(): string {
 function explain(error: unknown, { usage: line }: Command): string {
   if (error instanceof UsageError) return `${error.message}\nUsage: latchkey ${line}`;
   if (!(error instanceof Error)) return String(error);
-  const known = error instanceof ConfigError || error instanceof DirectoryLockedError || error instanceof MailTemplateError;
+  const known =
+    error instanceof ConfigError ||
+    error instanceof DirectoryLockedError ||
+    error instanceof MailTemplateError ||
+    error instanceof PageTemplateError;
   // A port in use, a database that does not answer: the system's own words, which are empty when it tried several addresses.
   const { code } = error as NodeJS.ErrnoException;
   if (known || (code !== undefined && /^E[A-Z]+$/.test(code)))

@@ -16,6 +16,7 @@ import { registerUser } from '../registration/register-user.ts';
 import type { Services } from '../services.ts';
 import { listSessions, presentSession } from '../sessions/own-sessions.ts';
 import { type Command, parse, UsageError } from './command.ts';
+import { explain } from './explain.ts';
 import { withServices } from './with-services.ts';
 
 const json = { json: { type: 'boolean' } } as const;
@@ -129,6 +130,7 @@ function onUser(verb: string, purpose: string, change: (services: Services, user
 export const userCommands: Readonly<Record<string, Command>> = {
   'users list': list,
   'users show': onUser('show', 'a user by e-mail address, name or id', async (_services, user) => user),
+  'users explain': explain,
   'users create': create,
   'users confirm': onUser('confirm', 'confirm an address on your word', confirmUser),
   'users disable': onUser('disable', 'shut a user out at once', disableUser),

@@ -6,7 +6,8 @@ import type { Services } from '../services.ts';
 import { type Console, UsageError } from './command.ts';
 
 /**
- * Runs some work on the whole service, built as it is for serving, but not listening.
+ * Runs some work on the whole service, built as it is for serving, but not listening, and doing nothing by itself: what is
+ * queued is left to the process that serves.
  *
  * @throws UsageError for what the work refuses as a problem, in the problem's words
  */
@@ -16,7 +17,12 @@ export async function withServices<Result>(
   work: (services: Services) => Promise<Result>,
 ): Promise<Result> {
   // The log is for the service that serves; a command says what it has to say.
-  const app = await buildApp(config, { clock: systemClock, announce: console.complain, log: { write: () => {} } });
+  const app = await buildApp(config, {
+    clock: systemClock,
+    announce: console.complain,
+    worksInBackground: false,
+    log: { write: () => {} },
+  });
   try {
     return await work(app.services);
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Origin } from '../identity/events.ts';
 import { findUserById, linkState, markConfirmed, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -18,7 +19,8 @@ export interface Confirmation {
 export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
   const claims = actionTokens.confirmation.read(token);
   const user = await findUserById(db, claims.sub);
-  if (user === undefined || !actionTokens.confirmation.isOver(claims, linkState.confirmation(user))) throw new Problem('invalid_token');
+  if (user === undefined || !actionTokens.confirmation.isSignedOver(claims, linkState.confirmation(user)))
+    throw new Problem('invalid_token');
   return user;
 }
 
@@ -28,8 +30,8 @@ export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'ac
  * Works any number of times: concurrent callers race on one UPDATE, the later ones see `already_confirmed`. Does not
  * check who is asking; the caller has matched the token's account with the session or the password.
  */
-export async function confirmAddress({ clock, db }: Pick<Services, 'clock' | 'db'>, owner: UserRow): Promise<Confirmation> {
-  const confirmed = await markConfirmed(db, owner, clock.now());
+export async function confirmAddress({ clock, db }: Pick<Services, 'clock' | 'db'>, owner: UserRow, origin: Origin): Promise<Confirmation> {
+  const confirmed = await db.transaction((tx) => markConfirmed(tx, owner, origin, clock));
   if (confirmed !== undefined) return { user: confirmed, status: 'confirmed' };
   const user = await findUserById(db, owner.id);
   if (user?.confirmedAt == null || user.emailCanonical !== owner.emailCanonical) throw new Problem('invalid_token');

@@ -1,20 +1,30 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
+import { requireLinkOwner } from '../guard/link-owner.ts';
 import { requireSession, unauthenticated } from '../guard/plugin.ts';
+import { originOf } from '../http/origin.ts';
 import { NoBody } from '../http/schemas.ts';
+import { linkBody, tokenParams } from '../identity/member-schemas.ts';
 import { presentUser } from '../identity/user-schema.ts';
-import { requireUser, type UserRow } from '../identity/users.ts';
-import { Problem } from '../problems/problem.ts';
+import { requireUser } from '../identity/users.ts';
+import { asksForJson, isPrefetch, wantsPage } from '../pages/negotiation.ts';
 import type { Services } from '../services.ts';
 import { type Confirmation, confirmAddress, requireTokenOwner } from './confirm-address.ts';
 import { confirmationMailState, resendConfirmation } from './confirmation-mails.ts';
-import { ConfirmationBody, ConfirmationParams, ConfirmationResult, ResendResult, UnconfirmedState } from './schemas.ts';
-
-type Needs = Pick<Services, 'clock' | 'config' | 'actionTokens' | 'db' | 'hasher' | 'wakeMail'>;
+import { disownRoutes } from './disown-routes.ts';
+import { confirmationEvents } from './event-stream.ts';
+import { confirmationPages } from './link-pages.ts';
+import { ConfirmationResult, ResendResult, UnconfirmedState } from './schemas.ts';
 
 /** Confirmation: a mailed link proves that an address is its owner's, for the account that is logged in. */
-export const confirmationRoutes: FastifyPluginAsyncTypebox<Needs> = async (app, services) => {
+export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const acceptsBareLink = services.config.confirmPolicy === 'link';
+  const linkPages = confirmationPages(app, services);
+  const ownership = { ...services, guard: app.guard };
+  app.register(disownRoutes, services);
+  app.register(confirmationEvents, services);
+
   app.route({
     method: 'GET',
     url: '/auth/confirm/:token',
@@ -24,14 +34,19 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Needs> = async (app, 
       tags: ['Confirmation'],
       summary: 'Follow the mailed link',
       description:
-        "Confirms the address of the account that is logged in, if the link is that account's. Works any number of times within its hour.",
-      params: ConfirmationParams,
+        "Confirms the address of the account that is logged in, if the link is that account's. Works any number of times within its hour. Browsers get a page, or are sent on to `APP_URL`.",
+      params: tokenParams,
       response: { 200: ConfirmationResult },
     },
-    async handler(request) {
-      const owner = await requireTokenOwner(services, request.params.token);
-      await requireSessionOf(owner, request);
-      return present(await confirmAddress(services, owner));
+    async handler(request, reply) {
+      const { token } = request.params;
+      if (wantsPage(request)) return linkPages.follow(request, reply, token) as Promise<never>;
+      const owner = await requireTokenOwner(services, token);
+      if (isPrefetch(request)) throw unauthenticated(request);
+      // Whatever else fetches links, such as the scanner of a mail server, does not ask for JSON.
+      const suffices = acceptsBareLink && asksForJson(request) && (await isNobody(request));
+      if (!suffices) await requireLinkOwner(ownership, owner, request);
+      return present(await confirmAddress(services, owner, originOf(request)));
     },
   });
 
@@ -55,15 +70,15 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Needs> = async (app, 
       tags: ['Confirmation'],
       summary: 'Confirm with the token',
       description: 'The same for clients that took the token out of the link. With the password it works without a session.',
-      body: ConfirmationBody,
+      body: linkBody,
       response: { 200: ConfirmationResult },
     },
     async handler(request) {
       const { token, password } = request.body;
       const owner = await requireTokenOwner(services, token);
-      if (password === undefined) await requireSessionOf(owner, request);
-      else await requirePasswordOf(owner, password);
-      return present(await confirmAddress(services, owner));
+      const suffices = acceptsBareLink && password === undefined && (await isNobody(request));
+      if (!suffices) await requireLinkOwner(ownership, owner, request, password);
+      return present(await confirmAddress(services, owner, originOf(request)));
     },
   });
 
@@ -81,7 +96,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Needs> = async (app, 
       response: { 202: ResendResult },
     },
     async handler(request, reply) {
-      const retryAfter = await resendConfirmation(services, requireSession(request).userId);
+      const retryAfter = await resendConfirmation(services, requireSession(request).userId, originOf(request));
       return reply.code(202).send({ retryAfter });
     },
   });
@@ -107,17 +122,9 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Needs> = async (app, 
     },
   });
 
-  /** @throws Problem `unauthenticated`, or `wrong_account` for the session of somebody else */
-  async function requireSessionOf(owner: UserRow, request: FastifyRequest): Promise<void> {
-    const found = await app.guard.findSession(request);
-    if (found === null) throw unauthenticated(request);
-    if (found.userId !== owner.id) throw new Problem('wrong_account');
-  }
-
-  /** @throws Problem `invalid_credentials`, for a disabled account too */
-  async function requirePasswordOf(owner: UserRow, password: string): Promise<void> {
-    const matches = await services.hasher.verify(owner.passwordHash, password);
-    if (!matches || owner.disabledAt !== null) throw new Problem('invalid_credentials');
+  /** Whether a request comes without a session: then the bare link may do. With one, it must be the right one. */
+  async function isNobody(request: FastifyRequest): Promise<boolean> {
+    return (await app.guard.findSession(request)) === null;
   }
 };
 

@@ -1,3 +1,4 @@
+import type { MemberFault } from '../problems/problem.ts';
 import { lowerAscii } from './email.ts';
 
 export const maxUsernameLength = 64;
@@ -15,12 +16,22 @@ export function canonicalUsername(username: string): string {
   return lowerAscii(username);
 }
 
+/** What is wrong with a name that somebody wants to have, apart from being taken. */
+export function usernameFaults(username: string): MemberFault[] {
+  const faults: MemberFault[] = [];
+  if (!isUsername(username)) {
+    faults.push({ pointer: '/username', code: 'pattern', message: 'must begin with a letter and have only letters, digits, _ and .' });
+  }
+  if (isReservedUsername(username)) faults.push({ pointer: '/username', code: 'reserved', message: 'is reserved' });
+  return faults;
+}
+
 /** Tells whether a text has the form of a user name. */
 export function isUsername(text: string): boolean {
   return text.length <= maxUsernameLength && new RegExp(usernamePattern).test(text);
 }
 
-/** Tells whether nobody may register this name. */
+/** Tells whether nobody may have this name. */
 export function isReservedUsername(username: string): boolean {
   return reserved.has(canonicalUsername(username));
 }

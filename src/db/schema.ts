@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { boolean, customType, index, integer, jsonb, pgTable, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core';
+import { boolean, customType, index, integer, pgTable, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core';
 
 /** Text that is compared byte by byte, so that equality is the same in every locale and on every engine. */
 const byteText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
@@ -24,7 +24,7 @@ export const users = pgTable(
     username: text('username').notNull(),
     usernameCanonical: byteText('username_canonical').notNull(),
     passwordHash: text('password_hash').notNull(),
-    /** Counts the changes of the password; what was signed over an older one is void. */
+    /** Counts the changes of the password and of the address; what was signed over an older one is void. */
     credentialVersion: integer('credential_version').notNull().default(1),
     role: text('role')
       .notNull()
@@ -38,7 +38,12 @@ export const users = pgTable(
     pendingEmailSince: instant('pending_email_since'),
     createdAt: instant('created_at').notNull(),
   },
-  (table) => [unique('users_email_key').on(table.emailCanonical), unique('users_username_key').on(table.usernameCanonical)],
+  (table) => [
+    unique('users_email_key').on(table.emailCanonical),
+    unique('users_username_key').on(table.usernameCanonical),
+    index('users_unconfirmed_idx').on(table.createdAt).where(sql`${table.confirmedAt} is null`),
+    index('users_administrators_idx').on(table.id).where(sql`${table.role} = 'admin'`),
+  ],
 );
 
 /** The sessions that live. One that ends goes to {@link revokedSessions}. */
@@ -51,7 +56,7 @@ export const sessions = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     createdAt: instant('created_at').notNull(),
     lastUsedAt: instant('last_used_at').notNull(),
-    /** When it ends if it is not refreshed before. */
+    /** When it ends if it is not refreshed before; never after `expiresAt`. */
     idleExpiresAt: instant('idle_expires_at').notNull(),
     /** When it ends in any case. */
     expiresAt: instant('expires_at').notNull(),
@@ -64,7 +69,7 @@ export const sessions = pgTable(
     /** A digest of the client's network and user agent: what the session is bound to. */
     client: text('client').notNull(),
   },
-  (table) => [index('sessions_user_id_idx').on(table.userId), index('sessions_expires_at_idx').on(table.expiresAt)],
+  (table) => [index('sessions_user_id_idx').on(table.userId), index('sessions_idle_expires_at_idx').on(table.idleExpiresAt)],
 );
 
 /** Sessions that were ended before their time: what all instances must learn of while access tokens of them may live. */
@@ -89,11 +94,11 @@ export const events = pgTable(
     at: instant('at').notNull(),
     ip: text('ip'),
     userAgent: text('user_agent'),
+    /** Which administrator did it; null when it was nobody with a session of theirs. */
+    actorId: uuid('actor_id'),
   },
   (table) => [index('events_user_id_idx').on(table.userId, table.id), index('events_at_idx').on(table.at)],
 );
-
-export type EventType = 'refresh_reused';
 
 /** The outbox: a mail is a row, committed together with what it tells of, until a worker has sent it. */
 export const mails = pgTable(
@@ -106,7 +111,8 @@ export const mails = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     kind: text('kind').$type<MailKind>().notNull(),
     recipient: text('recipient').notNull(),
-    parameters: jsonb('parameters').$type<Record<string, string>>().notNull().default({}),
+    /** What its link is good for as long as the account still is as it was; null for a mail that does not depend on it. */
+    state: text('state'),
     status: text('status').$type<MailStatus>().notNull().default('queued'),
     attempts: integer('attempts').notNull().default(0),
     createdAt: instant('created_at').notNull(),
@@ -122,6 +128,7 @@ export const mails = pgTable(
   (table) => [
     index('mails_due_at_idx').on(table.dueAt).where(sql`${table.status} = 'queued'`),
     index('mails_settled_at_idx').on(table.settledAt).where(sql`${table.status} <> 'queued'`),
+    index('mails_recipient_idx').on(table.recipient, table.kind, table.createdAt),
     index('mails_user_id_idx').on(table.userId, table.kind, table.createdAt),
   ],
 );
@@ -138,6 +145,53 @@ export const mailKinds = [
 export type MailKind = (typeof mailKinds)[number];
 /** `dropped`: it had become pointless before it was sent. */
 export type MailStatus = 'queued' | 'sent' | 'failed' | 'dropped';
+
+export const eventTypes = [
+  'registered',
+  'registration_attempted',
+  'confirmation_requested',
+  'confirmed',
+  'logged_in',
+  'login_failed',
+  'logged_out',
+  'refresh_reused',
+  'session_ended',
+  'sessions_ended',
+  'password_refused',
+  'password_changed',
+  'password_reset_requested',
+  'password_reset',
+  'email_change_requested',
+  'email_changed',
+  'username_changed',
+  'role_changed',
+  'disabled',
+  'enabled',
+  ...mailKinds.flatMap((kind) => [`${kind}_mail_sent`, `${kind}_mail_failed`] as const),
+] as const;
+export type EventType = (typeof eventTypes)[number];
+
+/** Addresses whose owners have said that they did not register; until then, no confirmation mail goes there. */
+export const disownedAddresses = pgTable('disowned_addresses', {
+  emailCanonical: byteText('email_canonical').primaryKey(),
+  until: instant('until').notNull(),
+});
+
+/**
+ * Requests for a mail that resets a password, until an instance has looked for the account: the client's answer must
+ * not take longer, or be otherwise different, when there is one.
+ */
+export const resetRequests = pgTable(
+  'reset_requests',
+  {
+    id: uuid('id').primaryKey(),
+    emailCanonical: byteText('email_canonical').notNull(),
+    requestedAt: instant('requested_at').notNull(),
+    ip: text('ip'),
+    userAgent: text('user_agent'),
+  },
+  (table) => [index('reset_requests_requested_at_idx').on(table.requestedAt)],
+);
 
 /** ES256 key pairs that sign access tokens, shared by all instances. */
 export const signingKeys = pgTable('signing_keys', {

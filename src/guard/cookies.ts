@@ -1,3 +1,6 @@
+import type { CookieSerializeOptions } from '@fastify/cookie';
+import type { FastifyReply } from 'fastify';
+
 /** What the cookies of a session are called, and whether they travel by TLS only. */
 export interface SessionCookies {
   readonly access: string;
@@ -13,4 +16,14 @@ export function sessionCookies(publicUrl: string): SessionCookies {
   const secure = publicUrl.startsWith('https:');
   const prefix = secure ? '__Host-' : '';
   return { access: `${prefix}access`, refresh: `${prefix}refresh`, secure };
+}
+
+/** Out of reach of scripts and of other sites; no Domain, so that no other host gets them (ASVS 3.3.1–3.3.4). */
+export function cookieAttributes({ secure }: SessionCookies): CookieSerializeOptions {
+  return { httpOnly: true, sameSite: 'lax', path: '/', secure };
+}
+
+/** Makes the browser forget the cookies of a session, with the attributes that they were set with. */
+export function clearSessionCookies(reply: FastifyReply, cookies: SessionCookies): void {
+  for (const name of [cookies.access, cookies.refresh]) reply.clearCookie(name, cookieAttributes(cookies));
 }

@@ -2,7 +2,15 @@ import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.ts';
 
 /** Refuses what another site makes a browser send with the user's cookies (CSRF; ASVS 3.5.1). */
-export type CrossOriginCheck = (request: FastifyRequest) => void;
+export type CrossOriginCheck = (request: FastifyRequest, trust?: FormTrust) => void;
+
+export interface FormTrust {
+  /**
+   * Whether the request brings a proof of its own that it comes from a page of ours: then it need not be said by the
+   * browser, too, which may know no Fetch Metadata, and says `Origin: null` for a page without referrers.
+   */
+  readonly hasProof?: boolean;
+}
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -14,9 +22,11 @@ const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
  */
 export function createCrossOriginCheck(publicUrl: string, allowed: readonly string[]): CrossOriginCheck {
   const origins = new Set([new URL(publicUrl).origin, ...allowed]);
-  return function checkOrigin({ method, headers }) {
+  return function checkOrigin({ method, headers }, { hasProof = false } = {}) {
     if (safeMethods.has(method)) return;
     const site = headers['sec-fetch-site'];
+    const saysNothing = site === undefined && (headers.origin === undefined || headers.origin === 'null');
+    if (saysNothing && hasProof) return;
     if (site === 'same-origin' || site === 'none') return;
     if (headers.origin !== undefined && origins.has(headers.origin)) return;
     throw new Problem('cross_origin_rejected');

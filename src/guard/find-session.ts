@@ -2,10 +2,12 @@ import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
 import type { SessionProtection } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
-import { endSessionsById, findLiveSession } from '../identity/sessions.ts';
+import { originOf } from '../http/origin.ts';
+import { type Origin, recordEvent } from '../identity/events.ts';
+import { endSessionsById, findLiveSession, type LiveSession } from '../identity/sessions.ts';
 import { type AccessClaims, type AccessTokens, clientOf } from '../tokens/access-token.ts';
 import type { ClientDigest } from './client-digest.ts';
-import type { CrossOriginCheck } from './cross-origin.ts';
+import type { CrossOriginCheck, FormTrust } from './cross-origin.ts';
 import { presentedToken } from './presented-token.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 
@@ -17,6 +19,12 @@ export interface FoundSession {
   readonly email: string;
   readonly role: string;
   readonly confirmed: boolean;
+}
+
+/** What the database says of a live session, as the guard hands it out. */
+export function foundSession({ session, user }: LiveSession): FoundSession {
+  const { id: userId, username, email, role, confirmedAt } = user;
+  return { id: session.id, userId, username, email, role, confirmed: confirmedAt !== null };
 }
 
 export interface SessionFinderOptions {
@@ -42,21 +50,25 @@ export function createSessionFinder(options: SessionFinderOptions) {
 
   async function lookUp({ sid, sub }: AccessClaims): Promise<FoundSession | null> {
     const live = await findLiveSession(db, sid, clock.now());
-    if (live === undefined || live.user.id !== sub) return null;
-    const { id, username, email, role, confirmedAt } = live.user;
-    return { id: sid, userId: id, username, email, role, confirmed: confirmedAt !== null };
+    return live?.user.id === sub ? foundSession(live) : null;
   }
 
   /** The token has come from another place than it was given to: `basic` makes the client refresh it, `strong` ends the session. */
-  async function refuseStranger({ sid, sub }: AccessClaims): Promise<null> {
-    if (protection === 'strong') revocations.note(await db.transaction((tx) => endSessionsById(tx, sub, [sid], clock)));
+  async function refuseStranger({ sid, sub }: AccessClaims, origin: Origin): Promise<null> {
+    if (protection !== 'strong') return null;
+    const ended = await db.transaction(async (tx) => {
+      const ids = await endSessionsById(tx, sub, [sid], clock);
+      if (ids.length > 0) await recordEvent(tx, sub, 'session_ended', origin, clock);
+      return ids;
+    });
+    revocations.note(ended);
     return null;
   }
 
   function judge(claims: AccessClaims, request: FastifyRequest): FoundSession | null | Promise<FoundSession | null> {
     if (revocations.isRevoked(claims.sid)) return null;
     const isStranger = protection !== 'none' && clientDigest(request.ip, request.headers['user-agent']) !== clientOf(claims);
-    if (isStranger) return refuseStranger(claims);
+    if (isStranger) return refuseStranger(claims, originOf(request));
     if (!claims.confirmed || revocations.isStale()) return lookUp(claims);
     const { sid, sub, username, email, role } = claims;
     return { id: sid, userId: sub, username, email, role, confirmed: true };
@@ -67,10 +79,10 @@ export function createSessionFinder(options: SessionFinderOptions) {
     return claims === undefined ? null : judge(claims, request);
   }
 
-  return function findSession(request: FastifyRequest): FoundSession | null | Promise<FoundSession | null> {
+  return function findSession(request: FastifyRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null> {
     const presented = presentedToken(request, accessCookie);
     if (presented === undefined) return null;
-    if (presented.by === 'cookie') checkOrigin(request);
+    if (presented.by === 'cookie') checkOrigin(request, trust);
     const claims = accessTokens.verify(presented.token);
     return claims === undefined ? learn(presented.token, request) : judge(claims, request);
   };

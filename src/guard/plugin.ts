@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { Problem } from '../problems/problem.ts';
 import { type AccessLevel, defaultAccess } from './access.ts';
+import type { FormTrust } from './cross-origin.ts';
 import { createSessionFinder, type FoundSession, type SessionFinderOptions } from './find-session.ts';
 
 declare module 'fastify' {
@@ -21,7 +22,7 @@ export interface Guard {
    *
    * @throws Problem `ambiguous_credentials` or `cross_origin_rejected`
    */
-  findSession(request: FastifyRequest): FoundSession | null | Promise<FoundSession | null>;
+  findSession(request: FastifyRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null>;
 }
 
 /**

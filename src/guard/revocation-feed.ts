@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { revokedSessions } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
+import { createRepeater } from '../repeater.ts';
 
 /**
  * Which sessions have been ended, as far as their access tokens may still live: known without asking the database.
@@ -18,8 +19,8 @@ export interface RevocationFeed {
   note(sessionIds: readonly string[]): void;
   /** Looks now. Rejects when the database does not answer. */
   poll(): Promise<void>;
-  /** Deletes what no instance needs any longer. Rejects when the database does not answer. */
-  purge(): Promise<void>;
+  /** Deletes what no instance needs any longer, and answers 0: nothing is left. Rejects when the database does not answer. */
+  purge(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -35,7 +36,6 @@ const pollIntervalMs = 750;
 const staleAfterMs = 3000;
 /** How long after it was written a revocation may become visible: longer than any transaction of ours takes. */
 const overlapSeconds = 15;
-const purgeIntervalMs = 10 * 60 * 1000;
 
 /** Opens the feed: it has looked once, and goes on looking. Durations are measured by the monotonic clock. */
 export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: RevocationFeedOptions): Promise<RevocationFeed> {
@@ -43,7 +43,6 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
   const forgetAt = new Map<string, number>();
   const keptMs = (accessTtlSeconds + overlapSeconds) * 1000;
   let lookedAt = performance.now() - keptMs;
-  let underWay: Promise<void> = Promise.resolve();
 
   function note(sessionIds: readonly string[]): void {
     const at = performance.now() + keptMs;
@@ -69,29 +68,13 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
     lookedAt = now;
   }
 
-  async function purge(): Promise<void> {
+  async function purge(): Promise<number> {
     await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -2 * (accessTtlSeconds + overlapSeconds))));
-  }
-
-  function regularly(intervalMs: number, complaint: string, work: () => Promise<void>): NodeJS.Timeout {
-    let busy = false;
-    const timer = setInterval(() => {
-      if (busy) return;
-      busy = true;
-      underWay = work()
-        .catch((err: unknown) => log.warn({ err }, complaint))
-        .finally(() => {
-          busy = false;
-        });
-    }, intervalMs);
-    return timer.unref();
+    return 0;
   }
 
   await poll();
-  const timers = [
-    regularly(pollIntervalMs, 'ended sessions cannot be looked up', poll),
-    regularly(purgeIntervalMs, 'old revocations cannot be purged', purge),
-  ];
+  const polling = createRepeater({ work: poll, everyMs: pollIntervalMs, log, complaint: 'ended sessions cannot be looked up' });
 
   return {
     isRevoked: (sessionId) => forgetAt.has(sessionId),
@@ -99,9 +82,6 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
     note,
     poll,
     purge,
-    async close() {
-      for (const timer of timers) clearInterval(timer);
-      await underWay;
-    },
+    close: polling.close,
   };
 }

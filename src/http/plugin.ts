@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { isDatabaseUnavailable } from '../db/unavailable.ts';
@@ -11,8 +12,12 @@ interface HttpOptions {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** JSON is UTF-8 (RFC 8259 §8.1): a body that says it is something else, or is packed, is not read. */
-function requirePlain({ headers }: FastifyRequest, body: Buffer): Buffer {
+/**
+ * JSON is UTF-8 (RFC 8259 §8.1), and so are our forms: a body that says it is something else, or is packed, is not read.
+ *
+ * @throws Problem `unsupported_media_type`
+ */
+export function requirePlain({ headers }: FastifyRequest, body: Buffer): Buffer {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8';
   const encoding = headers['content-encoding'] ?? 'identity';
   if (!/^utf-?8$/i.test(charset) || encoding.toLowerCase() !== 'identity') throw new Problem('unsupported_media_type');
@@ -60,11 +65,23 @@ export const httpPlugin = fp<HttpOptions>(
   { name: 'http' },
 );
 
-/** Node closes idle connections when it stops listening, but not those that become idle afterwards: nobody waits for these. */
+/**
+ * Node closes idle connections when it stops listening, but not those that become idle afterwards, nor those over which
+ * nothing has ever been asked, as browsers open them ahead: nobody waits for these.
+ */
 function letGoWhenClosing(app: FastifyInstance): void {
+  const connections = new Set<Socket>();
   let timer: NodeJS.Timeout | undefined;
+  app.server.on('connection', (socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+  });
+  const letGo = () => {
+    app.server.closeIdleConnections();
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  };
   app.addHook('preClose', async () => {
-    timer = setInterval(() => app.server.closeIdleConnections(), idleCheckMs).unref();
+    timer = setInterval(letGo, idleCheckMs).unref();
   });
   app.addHook('onClose', async () => clearInterval(timer));
 }

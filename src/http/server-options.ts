@@ -40,7 +40,11 @@ export function serverOptions(
         useDefaults: false,
       },
       // Not among the options: the compiler's own formats, which come after those, would win.
-      onCreate: (ajv) => ajv.addFormat('email', (text: string) => parseEmail(text) !== undefined),
+      onCreate: (ajv) =>
+        ajv
+          .addFormat('email', (text: string) => parseEmail(text) !== undefined)
+          // The usual one takes `urn:uuid:`, too, which PostgreSQL does not.
+          .addFormat('uuid', /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i),
     },
     frameworkErrors: (error, request, reply) => {
       reply.headers(headers);

@@ -1,13 +1,23 @@
+import { and, desc, eq, inArray, lt } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { type EventType, events } from '../db/schema.ts';
+import { type EventType, events, users } from '../db/schema.ts';
 
 /** Where a request came from, as the owner of an account will be shown it. */
 export interface Origin {
   readonly ip: string;
   readonly userAgent: string | undefined;
 }
+
+/**
+ * On whose account something happened: a request from somewhere, an administrator, or the service by itself.
+ *
+ * An administrator's own network and device are nothing that the owner of an account needs to see.
+ */
+export type Agent = Origin | { readonly actorId: string } | undefined;
+
+export type EventRow = typeof events.$inferSelect;
 
 /** User agents are shown, never acted upon: what is longer is of no use to anybody. */
 const maxUserAgentLength = 512;
@@ -17,8 +27,71 @@ export function originColumns({ ip, userAgent }: Origin): { ip: string; userAgen
   return { ip, userAgent: userAgent?.slice(0, maxUserAgentLength) ?? null };
 }
 
-/** Records what happened to an account, inside the transaction of what it tells. */
-export async function recordEvent(tx: Queryable, userId: string, type: EventType, origin: Origin, clock: Clock): Promise<void> {
+/** Something that happened to an account. */
+export interface Happening {
+  readonly userId: string;
+  readonly type: EventType;
+  readonly at: Date;
+  readonly agent: Agent;
+}
+
+/**
+ * Records what happened to an account, inside the transaction of what it tells.
+ *
+ * @param types in the order in which it happened
+ */
+export async function recordEvents(tx: Queryable, userId: string, types: readonly EventType[], agent: Agent, clock: Clock): Promise<void> {
   const at = clock.now();
-  await tx.insert(events).values({ id: timeOrderedUuid({ msecs: at.getTime() }), userId, type, at, ...originColumns(origin) });
+  if (types.length > 0) await insertEvents(tx, types.map((type) => ({ userId, type, at, agent }))); // biome-ignore format: one thought
+}
+
+/** {@link recordEvents}, for one. */
+export function recordEvent(tx: Queryable, userId: string, type: EventType, agent: Agent, clock: Clock): Promise<void> {
+  return recordEvents(tx, userId, [type], agent, clock);
+}
+
+/** Records what happened outside any transaction; what concerns an account that has gone since then is left out. */
+export async function recordHappenings(db: Queryable, happenings: readonly Happening[]): Promise<void> {
+  await db.transaction(async (tx) => {
+    const ids = [...new Set(happenings.map(({ userId }) => userId))];
+    const rows = await tx.select({ id: users.id }).from(users).where(inArray(users.id, ids)).orderBy(users.id).for('key share');
+    const existing = new Set(rows.map(({ id }) => id));
+    const concerned = happenings.filter(({ userId }) => existing.has(userId));
+    if (concerned.length > 0) await insertEvents(tx, concerned);
+  });
+}
+
+async function insertEvents(tx: Queryable, happenings: readonly Happening[]): Promise<void> {
+  await tx.insert(events).values(
+    happenings.map(({ userId, type, at, agent }, index) => ({
+      // In one millisecond the sequence keeps the order.
+      id: timeOrderedUuid({ msecs: at.getTime(), seq: index }),
+      userId,
+      type,
+      at,
+      ...agentColumns(agent),
+    })),
+  );
+}
+
+function agentColumns(agent: Agent) {
+  if (agent === undefined) return {};
+  return 'actorId' in agent ? { actorId: agent.actorId } : originColumns(agent);
+}
+
+interface EventQuery {
+  readonly limit: number;
+  /** The id of the last event of the page before. */
+  readonly before?: string | undefined;
+}
+
+/** What happened to an account, newest first. */
+export async function findEvents(db: Queryable, userId: string, { limit, before }: EventQuery): Promise<EventRow[]> {
+  const beyond = before === undefined ? undefined : lt(events.id, before);
+  return db
+    .select()
+    .from(events)
+    .where(and(eq(events.userId, userId), beyond))
+    .orderBy(desc(events.id))
+    .limit(limit);
 }

@@ -41,6 +41,11 @@ async function endSessions(tx: Queryable, which: SQL | undefined, clock: Clock):
   return ended.map(({ sessionId }) => sessionId);
 }
 
+/** Ends every session of some users. See {@link endSessions}. */
+export function endSessionsOf(tx: Queryable, userIds: readonly string[], clock: Clock): Promise<string[]> {
+  return endSessions(tx, inArray(sessions.userId, [...userIds]), clock);
+}
+
 /** Ends every session of a user. See {@link endSessions}. */
 export function endAllSessions(tx: Queryable, userId: string, clock: Clock): Promise<string[]> {
   return endSessions(tx, eq(sessions.userId, userId), clock);

@@ -1,10 +1,12 @@
 import { and, eq, isNull } from 'drizzle-orm';
+import type { Clock } from '../clock.ts';
 import type { Purpose } from '../config.ts';
 import { lowerAscii, parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
 import { users } from '../db/schema.ts';
 import { Problem } from '../problems/problem.ts';
+import { type Agent, recordEvent } from './events.ts';
 
 /** A user as the database has it. Never sent to anybody: see {@link presentUser}. */
 export type UserRow = typeof users.$inferSelect;
@@ -37,6 +39,34 @@ export async function findUserByUsername(db: Queryable, username: string): Promi
 }
 
 /**
+ * Locks a user against changes until the transaction ends; what only refers to them, such as a new event, need not wait.
+ *
+ * @returns the user as they are now; undefined when their password or address has been changed since they were read,
+ *   or when they have been disabled or are gone: whatever was found out about them then is void
+ */
+export async function lockUnchangedUser(tx: Queryable, { id, credentialVersion }: UserRow): Promise<UserRow | undefined> {
+  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
+  return user?.disabledAt === null && user.credentialVersion === credentialVersion ? user : undefined;
+}
+
+/** {@link lockUnchangedUser}, by id alone. */
+export async function lockUser(tx: Queryable, id: string): Promise<UserRow | undefined> {
+  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
+  return user;
+}
+
+/** Changes a user that the transaction has locked, and answers them as they are then. */
+export async function updateUser(tx: Queryable, id: string, changes: Partial<UserRow>): Promise<UserRow> {
+  const [user] = await tx.update(users).set(changes).where(eq(users.id, id)).returning();
+  return user as UserRow;
+}
+
+/** What has to change with a password or an address, so that whatever was signed over the old ones is void. */
+export function voidPending({ credentialVersion }: UserRow): Partial<UserRow> {
+  return { credentialVersion: credentialVersion + 1, pendingEmail: null, pendingEmailSince: null };
+}
+
+/**
  * Replaces a password hash by one of the same password.
  *
  * Does nothing when the hash is not the one that was checked: a password change that came in between stays.
@@ -49,16 +79,17 @@ export async function replacePasswordHash(db: Queryable, user: UserRow, password
 }
 
 /**
- * Marks an address as confirmed, if the account still has it and is not disabled.
+ * Marks an address as confirmed, if the account still has it and is not disabled, and records it.
  *
  * @returns the user when this call was the one that did it; undefined when there was nothing to change
  */
-export async function markConfirmed(db: Queryable, user: UserRow, now: Date): Promise<UserRow | undefined> {
-  const [confirmed] = await db
+export async function markConfirmed(tx: Queryable, user: UserRow, agent: Agent, clock: Clock): Promise<UserRow | undefined> {
+  const [confirmed] = await tx
     .update(users)
-    .set({ confirmedAt: now })
+    .set({ confirmedAt: clock.now() })
     .where(and(eq(users.id, user.id), eq(users.emailCanonical, user.emailCanonical), isNull(users.confirmedAt), isNull(users.disabledAt)))
     .returning();
+  if (confirmed !== undefined) await recordEvent(tx, user.id, 'confirmed', agent, clock);
   return confirmed;
 }
 
@@ -69,6 +100,7 @@ export async function markConfirmed(db: Queryable, user: UserRow, now: Date): Pr
 export const linkState: Readonly<Record<Purpose, (user: UserRow) => string>> = {
   // It proves this address, and no other that the account may get.
   confirmation: (user) => user.emailCanonical,
+  disown: (user) => user.emailCanonical,
   'password-reset': (user) => `${user.credentialVersion} ${user.emailCanonical}`,
   'email-change': (user) => `${user.credentialVersion} ${user.emailCanonical} ${user.pendingEmailSince?.getTime()} ${user.pendingEmail}`,
 };

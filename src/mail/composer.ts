@@ -23,14 +23,20 @@ interface ComposerOptions {
  */
 export function createComposer({ db, config, templates, actionTokens }: ComposerOptions) {
   return async function compose(mail: MailRow): Promise<Message | undefined> {
-    const { purpose, isCurrent } = mailKindRules[mail.kind];
+    const { purpose, hasDisownLink, isCurrent } = mailKindRules[mail.kind];
     const user = await findUserById(db, mail.userId);
     if (user === undefined || !isCurrent(mail, user)) return undefined;
-    const token = purpose && actionTokens[purpose].mint(user.id, linkState[purpose](user));
+    const state = purpose && linkState[purpose](user);
+    if (mail.state !== null && mail.state !== state) return undefined;
+    const linkFor = (each: Purpose) => {
+      const token = actionTokens[each].mint(user.id, linkState[each](user));
+      return config.mail.links[each].replace('{token}', token);
+    };
     const rendered = templates.render(mail.kind, {
       service: config.serviceName,
       language: languageOf(user.locale),
-      link: purpose && token && config.mail.links[purpose].replace('{token}', token),
+      link: purpose && linkFor(purpose),
+      disownLink: hasDisownLink && linkFor('disown'),
       linkLifetimeSeconds: purpose === undefined ? 0 : config.tokens.actionTtlSeconds[purpose],
     });
     return { id: mail.id, to: mail.recipient, ...rendered };

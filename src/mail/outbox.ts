@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { type MailKind, type MailStatus, mails } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
+import { recordEvent } from '../identity/events.ts';
 
 export type MailRow = typeof mails.$inferSelect;
 
@@ -11,6 +12,8 @@ interface NewMail {
   readonly userId: string;
   readonly kind: MailKind;
   readonly recipient: string;
+  /** What its link is signed over: the mail is pointless as soon as that has changed. */
+  readonly state?: string;
 }
 
 /**
@@ -50,12 +53,21 @@ interface Settlement {
   readonly error?: string;
 }
 
-/** Records how a claimed mail ended. Does nothing for a worker whose lease has gone to another. */
+/**
+ * Records how a claimed mail ended, for its recipient, too, unless it was dropped. Does nothing for a worker whose lease
+ * has gone to another.
+ */
 export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<void> {
-  await db
-    .update(mails)
-    .set({ status, lease: null, settledAt: clock.now(), lastError: error ?? null })
-    .where(isHeldBy(claim));
+  await db.transaction(async (tx) => {
+    const settled = await tx
+      .update(mails)
+      .set({ status, lease: null, settledAt: clock.now(), lastError: error ?? null })
+      .where(isHeldBy(claim))
+      .returning({ userId: mails.userId });
+    for (const { userId } of settled) {
+      if (status !== 'dropped') await recordEvent(tx, userId, `${claim.kind}_mail_${status}`, undefined, clock);
+    }
+  });
 }
 
 interface Postponement {
@@ -90,25 +102,23 @@ export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
     .where(and(eq(mails.status, 'queued'), isNull(mails.lease), eq(mails.awaitsServer, true)));
 }
 
-/** Rows a purge deletes at a time: few enough that nobody waits for it. */
-const purgeBatch = 500;
 const keptForMs = 7 * 24 * 3600 * 1000;
 
 /**
  * Deletes some of the mails that were settled more than 7 days ago.
  *
- * @returns whether there may be more
+ * @returns how many there were
  */
-export async function purgeMails(db: Queryable, clock: Clock): Promise<boolean> {
+export async function purgeMails(db: Queryable, clock: Clock, limit: number): Promise<number> {
   const before = new Date(clock.now().getTime() - keptForMs);
   const old = db
     .select({ id: mails.id })
     .from(mails)
     .where(and(ne(mails.status, 'queued'), lt(mails.settledAt, before)))
-    .limit(purgeBatch)
+    .limit(limit)
     .for('update', { skipLocked: true });
   const deleted = await db.delete(mails).where(inArray(mails.id, old)).returning({ id: mails.id });
-  return deleted.length >= purgeBatch;
+  return deleted.length;
 }
 
 function isHeldBy({ id, lease }: MailRow) {

@@ -14,6 +14,8 @@ interface MailView {
   /** None for a notice. */
   readonly link: string | undefined;
   readonly linkLifetimeSeconds: number;
+  /** For somebody who has nothing to do with the account; not every mail with a link has one. */
+  readonly disownLink?: string | undefined;
 }
 
 interface RenderedMail {
@@ -62,10 +64,10 @@ export function loadMailTemplates(overrides?: string): MailTemplates {
   }
 
   const templates: MailTemplates = {
-    render(kind, { service, language, link, linkLifetimeSeconds }) {
+    render(kind, { service, language, link, linkLifetimeSeconds, disownLink }) {
       const words = languages[language];
       const text = words.mails[kind]({ service, lifetime: words.duration(linkLifetimeSeconds) });
-      const view = { kind, language, service, words, text, link };
+      const view = { kind, language, service, words, text, link, disownLink };
       return { subject: text.subject, html: renderPart('html', kind, view), text: renderPart('text', kind, view) };
     },
   };
@@ -92,8 +94,9 @@ function tryAll(templates: MailTemplates): string[] {
   const trials = mailKinds.flatMap((kind) => (Object.keys(languages) as Language[]).map((language) => ({ kind, language })));
   const faults = trials.flatMap(({ kind, language }) => {
     const link = mailKindRules[kind].purpose === undefined ? undefined : 'https://example.com/link/of-this-mail';
+    const disownLink = mailKindRules[kind].hasDisownLink && 'https://example.com/this-was-not-me';
     try {
-      const { html, text } = templates.render(kind, { service: 'Service', language, link, linkLifetimeSeconds: 3600 });
+      const { html, text } = templates.render(kind, { service: 'Service', language, link, linkLifetimeSeconds: 3600, disownLink });
       const without = [html.includes(link ?? '') ? '' : 'html', text.includes(link ?? '') ? '' : 'text'].filter(Boolean);
       return without.map((format) => `${kind} (${format}) does not contain it.link`);
     } catch (error) {

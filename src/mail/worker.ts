@@ -4,7 +4,7 @@ import type { Queryable } from '../db/database.ts';
 import { type Failpoints, reach } from '../failpoints.ts';
 import { classifyFailure, retryDelaySeconds } from './failure.ts';
 import type { MailTransport, Message } from './message.ts';
-import { claimMail, type MailRow, postponeMail, purgeMails, releaseMails, settleMail } from './outbox.ts';
+import { claimMail, type MailRow, postponeMail, releaseMails, settleMail } from './outbox.ts';
 import { createMailServerMonitor, type MailOutage } from './server-monitor.ts';
 
 /** Sends what is in the outbox, until it is closed. */
@@ -16,6 +16,9 @@ export interface MailWorker {
   /** Stops taking mails, and waits for those under way. */
   close(): Promise<void>;
 }
+
+/** Sends nothing: for a process that leaves that to others. */
+export const idleMailWorker: MailWorker = { wake: () => {}, outage: () => undefined, close: async () => {} };
 
 interface MailWorkerOptions {
   readonly db: Queryable;
@@ -33,7 +36,6 @@ const lanes = 5;
 const pollIntervalMs = 1000;
 /** How often it makes due what another instance, or a former life of this one, left waiting for the server. */
 const releaseIntervalMs = 15_000;
-const purgeIntervalMs = 10 * 60 * 1000;
 /** All time-outs of the SMTP transport together (10 s, 10 s and 30 s); a message that takes longer is abandoned. */
 const sendWithinMs = 50_000;
 /** Longer than a message may take, so that nobody else takes it meanwhile; short, since a crash is made good after this. */
@@ -103,12 +105,6 @@ export function createMailWorker({ db, clock, transport, compose, log, failpoint
     wake();
   }
 
-  async function purge(): Promise<void> {
-    await attempt('old mails cannot be purged', async () => {
-      while (!closed && (await purgeMails(db, clock)));
-    });
-  }
-
   async function attempt(complaint: string, work: () => Promise<void>): Promise<void> {
     if (closed) return;
     const task = work().catch((err: unknown) => log.error({ err }, complaint));
@@ -119,11 +115,9 @@ export function createMailWorker({ db, clock, transport, compose, log, failpoint
   const timers = [
     setInterval(wake, pollIntervalMs),
     setInterval(() => void (monitor.outage() === undefined && release()), releaseIntervalMs),
-    setInterval(() => void purge(), purgeIntervalMs),
   ];
   for (const timer of timers) timer.unref();
   void release();
-  void purge();
 
   return {
     wake,

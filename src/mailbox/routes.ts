@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import { strictObject } from '../http/schemas.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
+import { wantsPage } from '../pages/negotiation.ts';
 import { Problem } from '../problems/problem.ts';
 import { listPage, mailboxPagePolicy, mailPage } from './pages.ts';
 
@@ -69,11 +70,6 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
     },
   });
 };
-
-/** Browsers name HTML; API clients name JSON, anything, or nothing. */
-function wantsPage(request: FastifyRequest): boolean {
-  return /\btext\/html\b/.test(request.headers.accept ?? '');
-}
 
 /** @returns the reply, in the type that the JSON handlers have: what is sent is text, which no serialiser touches */
 function sendPage(reply: FastifyReply, page: string): never {

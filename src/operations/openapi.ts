@@ -8,6 +8,7 @@ import { ProblemSchema } from '../problems/schema.ts';
 /** Problems that any route may answer with, and those that its access level brings. */
 const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'internal_error'];
 const withBody: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
+const forRole: readonly ProblemCode[] = ['forbidden'];
 const byAccess: Readonly<Record<AccessLevel, readonly ProblemCode[]>> = {
   public: [],
   visitor: ['ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
@@ -39,9 +40,12 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
         },
         servers: [{ url: publicUrl }],
         tags: [
-          { name: 'Accounts', description: 'Opening an account, and looking at it.' },
+          { name: 'Accounts', description: 'Opening an account, looking at it, changing and deleting it.' },
           { name: 'Sessions', description: 'Logging in and out.' },
           { name: 'Confirmation', description: 'Proving that an address is one’s own.' },
+          { name: 'Passwords', description: 'Changing the password, and setting a new one when it is forgotten.' },
+          { name: 'E-mail change', description: 'Another address for an account.' },
+          { name: 'Administration', description: 'For users with the role `admin`.' },
           { name: 'Gateway', description: 'For proxies in front of other applications.' },
           { name: 'Sample', description: "An application's own routes, guarded." },
           { name: 'Problems', description: 'What the problem codes mean.' },
@@ -63,7 +67,8 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
       transform: ({ schema, url, route }) => {
         const access = route.config?.access ?? defaultAccess;
         const own = (schema ?? {}) as RouteSchema;
-        const codes = [...everywhere, ...(own.body ? withBody : []), ...byAccess[access], ...(route.config?.problems ?? [])];
+        const { problems = [], role } = route.config ?? {};
+        const codes = [...everywhere, ...(own.body ? withBody : []), ...byAccess[access], ...(role ? forRole : []), ...problems];
         const documented = { ...schema, security: security(access), response: { ...own.response, ...problemResponses(codes) } };
         return { schema: documented, url };
       },

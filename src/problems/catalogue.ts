@@ -62,6 +62,11 @@ export const catalogue = {
     title: 'Wrong account',
     detail: 'The link belongs to another account than the one that is logged in.',
   },
+  wrong_password: {
+    status: 403,
+    title: 'Wrong password',
+    detail: 'The current password is another one.',
+  },
   forbidden: {
     status: 403,
     title: 'Forbidden',
@@ -107,6 +112,11 @@ export const catalogue = {
     status: 410,
     title: 'Expired token',
     detail: 'The time in which this link could be used is over. Ask for another mail.',
+  },
+  used_token: {
+    status: 410,
+    title: 'Used token',
+    detail: 'This link has been used, or the password or address of the account has been changed since it was sent. Ask for another mail.',
   },
   payload_too_large: {
     status: 413,

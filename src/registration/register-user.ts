@@ -1,11 +1,14 @@
 import { eq, or } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
-import { isWeakPassword } from '../credentials/password-policy.ts';
-import { canonicalUsername, isReservedUsername, isUsername } from '../credentials/username.ts';
+import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
+import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
 import { violatedConstraint } from '../db/database.ts';
 import { users } from '../db/schema.ts';
 import { reach } from '../failpoints.ts';
+import { quietSeconds } from '../identity/disowned-addresses.ts';
+import { type Agent, recordEvent } from '../identity/events.ts';
+import { removeOverdueAccounts } from '../identity/overdue-accounts.ts';
 import type { UserRow } from '../identity/users.ts';
 import { enqueueMail } from '../mail/outbox.ts';
 import { preferredLanguage } from '../mail/words/index.ts';
@@ -14,30 +17,40 @@ import type { Services } from '../services.ts';
 import { noticeAttempt } from './notice-attempt.ts';
 import type { RegistrationBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'revocations' | 'wakeMail'>;
+type NewUser = typeof users.$inferInsert;
+
+interface Registrant {
+  readonly agent?: Agent;
+  /** The client's header, for the language of mails when the body names none. */
+  readonly acceptLanguage?: string | undefined;
+}
+
+/** The names come free while somebody else takes them: not more often than this. */
+const maxTries = 5;
 
 /**
- * Creates an unconfirmed account, and its confirmation mail with it: both or neither.
+ * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address whose owner has
+ * just said that they did not register gets none.
  *
  * Whether the names are free is decided by the database alone, so that of parallel registrations one wins.
  *
- * @param acceptLanguage the client's header, for the language of mails when the body names none
  * @throws Problem `validation_failed` for what the schema cannot tell: a reserved name, a confirmation that differs
  * @throws Problem `weak_password`
  * @throws Problem `email_taken` or `username_taken`, with each taken member in `errors`
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
-export async function registerUser(services: Needs, body: RegistrationBody, acceptLanguage?: string): Promise<UserRow> {
-  const { clock, config, db, failpoints, hasher, wakeMail } = services;
+export async function registerUser(services: Needs, body: RegistrationBody, { agent, acceptLanguage }: Registrant = {}): Promise<UserRow> {
+  const { clock, config, failpoints, hasher, wakeMail } = services;
   const email = parseEmail(body.email);
   const faults = memberFaults(body);
   if (email === undefined) faults.push({ pointer: '/email', code: 'format', message: 'must be an e-mail address' });
   if (email === undefined || faults.length > 0) throw new Problem('validation_failed', { errors: faults });
-  const words = [email.canonical, body.username, config.serviceName];
-  if (isWeakPassword(body.password, { words, minLength: config.passwords.minLength })) throw new Problem('weak_password');
+  const { serviceName, passwords } = config;
+  refuseWeakPassword(body.password, { email: email.canonical, username: body.username, serviceName, minLength: passwords.minLength });
 
   const now = clock.now();
-  const user: typeof users.$inferInsert = {
+  const user: NewUser = {
     id: timeOrderedUuid({ msecs: now.getTime() }),
     email: email.address,
     emailCanonical: email.canonical,
@@ -47,40 +60,60 @@ export async function registerUser(services: Needs, body: RegistrationBody, acce
     locale: body.locale ?? preferredLanguage(acceptLanguage) ?? null,
     createdAt: now,
   };
+  let created = await insertUser(services, user, agent);
+  for (let tries = 1; created === undefined && tries < maxTries; tries += 1) created = await insertUser(services, user, agent);
+  if (created === undefined) throw new Problem('service_unavailable', { retryAfterSeconds: 1 });
+  wakeMail();
+  await reach(failpoints, 'account committed');
+  return created;
+}
+
+/** Answers undefined when an account that must give way had one of the names: it has done so, and the names are free. */
+async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise<UserRow | undefined> {
+  const { clock, db, failpoints } = services;
   try {
-    const created = await db.transaction(async (tx) => {
+    return await db.transaction(async (tx) => {
       const [row] = await tx.insert(users).values(user).returning();
-      await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
+      await recordEvent(tx, user.id, 'registered', agent, clock);
+      const mayBeWrittenTo = (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
+      if (mayBeWrittenTo) await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
       await reach(failpoints, 'account inserted');
-      return row as UserRow;
+      return row;
     });
-    wakeMail();
-    await reach(failpoints, 'account committed');
-    return created;
   } catch (error) {
     if (violatedConstraint(error) === undefined) throw error;
-    await noticeAttempt(services, user.emailCanonical);
+    if (await freeOverdueNames(services, user)) return undefined;
+    await noticeAttempt(services, user.emailCanonical, agent);
     throw await nameTaken(services, user, error);
   }
 }
 
 function memberFaults({ username, password, passwordConfirmation }: RegistrationBody): MemberFault[] {
-  const faults: MemberFault[] = [];
-  if (!isUsername(username))
-    faults.push({ pointer: '/username', code: 'pattern', message: 'must begin with a letter and have only letters, digits, _ and .' });
-  if (isReservedUsername(username)) faults.push({ pointer: '/username', code: 'reserved', message: 'is reserved' });
-  if (passwordConfirmation !== undefined && passwordConfirmation !== password) {
-    faults.push({ pointer: '/passwordConfirmation', code: 'mismatch', message: 'must equal password' });
-  }
-  return faults;
+  return [...usernameFaults(username), ...confirmationFaults({ member: 'password', password, confirmation: passwordConfirmation })];
+}
+
+/** Never-confirmed accounts whose time is over give way at once, not only when the purge finds them. Answers whether the names are free. */
+async function freeOverdueNames({ clock, config, db, revocations }: Needs, user: NewUser): Promise<boolean> {
+  const { accounts, ended } = await removeOverdueAccounts(
+    db,
+    { which: holdsNameOf(user), ttlDays: config.retention.unconfirmedAccountDays, limit: 2 },
+    clock,
+  );
+  revocations.note(ended);
+  // Or the purge came first, or whoever had them has just deleted the account.
+  return accounts > 0 || (await db.$count(users, holdsNameOf(user))) === 0;
+}
+
+function holdsNameOf(user: NewUser) {
+  return or(eq(users.emailCanonical, user.emailCanonical), eq(users.usernameCanonical, user.usernameCanonical));
 }
 
 /** The database names one constraint only; the client is told of every name that is taken. */
-async function nameTaken({ db }: Needs, user: typeof users.$inferInsert, cause: unknown): Promise<Problem> {
+async function nameTaken({ db }: Needs, user: NewUser, cause: unknown): Promise<Problem> {
   const holders = await db
     .select({ emailCanonical: users.emailCanonical, usernameCanonical: users.usernameCanonical })
     .from(users)
-    .where(or(eq(users.emailCanonical, user.emailCanonical), eq(users.usernameCanonical, user.usernameCanonical)));
+    .where(holdsNameOf(user));
   const byConstraint = violatedConstraint(cause);
   const emailTaken = byConstraint === 'users_email_key' || holders.some((holder) => holder.emailCanonical === user.emailCanonical);
   const usernameTaken =

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { originOf } from '../http/origin.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import type { Services } from '../services.ts';
 import { registerUser } from './register-user.ts';
@@ -21,7 +22,10 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       response: { 201: Registered },
     },
     async handler(request, reply) {
-      const user = await registerUser(services, request.body, request.headers['accept-language']);
+      const user = await registerUser(services, request.body, {
+        agent: originOf(request),
+        acceptLanguage: request.headers['accept-language'],
+      });
       return reply.code(201).send({ user: presentUser(user) });
     },
   });

@@ -1,16 +1,16 @@
 import { and, desc, eq, lte, or } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import type { Queryable } from '../db/database.ts';
-import { sessions, users } from '../db/schema.ts';
-import { type Origin, originColumns } from '../identity/events.ts';
+import { sessions } from '../db/schema.ts';
+import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
 import { endSessionsById, type LiveSession, type SessionRow } from '../identity/sessions.ts';
-import { findUserByEmail, findUserByUsername, replacePasswordHash, type UserRow } from '../identity/users.ts';
+import { findUserByEmail, findUserByUsername, lockUnchangedUser, replacePasswordHash, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import { absoluteEnd, idleEnd } from './lifetimes.ts';
 import type { LoginBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'revocations'>;
+type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'revocations'>;
 
 /** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
 const maxSessions = 20;
@@ -28,30 +28,30 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
   const { clock, db, hasher, revocations } = services;
   const user = await findUser(db, body);
   const matches = await hasher.verify(user?.passwordHash, body.password);
-  if (user === undefined || !matches || user.disabledAt !== null) throw new Problem('invalid_credentials');
+  if (user === undefined || !matches || user.disabledAt !== null) throw refused(services, user, origin);
   if (hasher.needsRehash(user.passwordHash)) await replacePasswordHash(db, user, await hasher.hash(body.password));
 
   const opened = await db.transaction(async (tx) => {
-    const current = await lockUser(tx, user);
+    const current = await lockUnchangedUser(tx, user);
+    if (current === undefined) throw refused(services, user, origin);
     await deleteExpiredSessions(tx, user.id, clock.now());
     const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
     const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id), clock);
+    await recordEvent(tx, user.id, 'logged_in', origin, clock);
     return { session, user: current, ended };
   });
   revocations.note(opened.ended);
   return opened;
 }
 
-async function findUser(db: Queryable, { email, username }: LoginBody): Promise<UserRow | undefined> {
-  return email === undefined ? findUserByUsername(db, username ?? '') : findUserByEmail(db, email);
+/** The owner of the account is told; whoever was refused cannot tell whether there is one. */
+function refused({ clock, eventBuffer }: Needs, user: UserRow | undefined, origin: Origin): Problem {
+  if (user !== undefined) eventBuffer.note({ userId: user.id, type: 'login_failed', at: clock.now(), agent: origin });
+  return new Problem('invalid_credentials');
 }
 
-/** The user as they are now, whom nobody changes until the session is there; refuses if the password was changed meanwhile. */
-async function lockUser(tx: Queryable, { id, credentialVersion }: UserRow): Promise<UserRow> {
-  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
-  if (user === undefined || user.disabledAt !== null || user.credentialVersion !== credentialVersion)
-    throw new Problem('invalid_credentials');
-  return user;
+async function findUser(db: Queryable, { email, username }: LoginBody): Promise<UserRow | undefined> {
+  return email === undefined ? findUserByUsername(db, username ?? '') : findUserByEmail(db, email);
 }
 
 function newSession({ clientDigest, clock }: Needs, user: UserRow, rememberMe: boolean, origin: Origin): typeof sessions.$inferInsert {

@@ -1,6 +1,10 @@
 import Bowser from 'bowser';
 import { and, desc, eq, gt } from 'drizzle-orm';
+import type { Queryable } from '../db/database.ts';
 import { sessions } from '../db/schema.ts';
+import type { FoundSession } from '../guard/find-session.ts';
+import { endSessionsAs } from '../guard/log-out.ts';
+import type { Origin } from '../identity/events.ts';
 import { endOtherSessions, endSessionsById, type SessionRow } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -20,15 +24,15 @@ export async function listSessions({ clock, db }: Needs, userId: string): Promis
  *
  * @throws Problem `not_found` when there is none with this id, or when it is somebody else's
  */
-export async function endOwnSession({ clock, db, revocations }: Needs, userId: string, sessionId: string): Promise<void> {
-  const ended = await db.transaction((tx) => endSessionsById(tx, userId, [sessionId], clock));
+export async function endOwnSession(services: Needs, userId: string, sessionId: string, origin: Origin): Promise<void> {
+  const end = (tx: Queryable) => endSessionsById(tx, userId, [sessionId], services.clock);
+  const ended = await endSessionsAs(services, userId, 'session_ended', origin, end);
   if (ended.length === 0) throw new Problem('not_found');
-  revocations.note(ended);
 }
 
 /** Ends all sessions of a user but the current one. */
-export async function endOwnOtherSessions({ clock, db, revocations }: Needs, userId: string, currentId: string): Promise<void> {
-  revocations.note(await db.transaction((tx) => endOtherSessions(tx, userId, currentId, clock)));
+export async function endOwnOtherSessions(services: Needs, { id, userId }: FoundSession, origin: Origin): Promise<void> {
+  await endSessionsAs(services, userId, 'sessions_ended', origin, (tx) => endOtherSessions(tx, userId, id, services.clock));
 }
 
 /** A session as its owner sees it: nothing of its tokens. */

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
 import { sessions } from '../db/schema.ts';
-import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
+import { type Origin, originColumns, recordEvents } from '../identity/events.ts';
 import { endSessionsById, findLiveSession, type LiveSession } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -40,7 +40,8 @@ export async function refreshSession(services: Needs, token: string, origin: Ori
     const isTwin = presented.counter === refreshCounter - 1 && rotatedAt !== null && now.getTime() - rotatedAt.getTime() < graceMs;
     if (isNewest && !isStranger) return { live: await rotate(tx, live, { client, now, origin }) };
     if (isTwin && !isStranger) return { live };
-    if (!isNewest && !isTwin) await recordEvent(tx, userId, 'refresh_reused', origin, clock);
+    const isReused = !isNewest && !isTwin;
+    await recordEvents(tx, userId, isReused ? ['refresh_reused', 'session_ended'] : ['session_ended'], origin, clock);
     return { ended: await endSessionsById(tx, userId, [id], clock) };
   });
   if ('live' in outcome) return outcome.live;

@@ -1,7 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
+import { clearSessionCookies } from '../guard/cookies.ts';
+import { logOut } from '../guard/log-out.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { readCookie } from '../guard/presented-token.ts';
+import { originOf } from '../http/origin.ts';
 import { NoBody, NoContent } from '../http/schemas.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -10,7 +13,6 @@ import { answerWithTokens, type Transport } from './login-result.ts';
 import { endOwnOtherSessions, endOwnSession, listSessions, presentSession } from './own-sessions.ts';
 import { refreshSession } from './refresh-session.ts';
 import { LoginBody, LoginResult, RefreshBody, type RefreshBody as RefreshBodyType, SessionList, SessionParams } from './schemas.ts';
-import { clearSessionCookies } from './session-cookies.ts';
 
 /** Sessions: opened with a password, kept up with a refresh token, seen and ended by their owner. */
 export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -72,8 +74,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       response: { 204: NoContent('The session is over.') },
     },
     async handler(request, reply) {
-      const { id, userId } = requireSession(request);
-      await endOwnSession(services, userId, id);
+      await logOut(services, requireSession(request), originOf(request));
       clearSessionCookies(reply, services.sessionCookies);
       return reply.code(204).send(null);
     },
@@ -109,7 +110,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     },
     async handler(request, reply) {
       const { id, userId } = requireSession(request);
-      await endOwnSession(services, userId, request.params.id);
+      await endOwnSession(services, userId, request.params.id, originOf(request));
       if (request.params.id === id) clearSessionCookies(reply, services.sessionCookies);
       return reply.code(204).send(null);
     },
@@ -126,8 +127,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       response: { 204: NoContent('All sessions but this one are over.') },
     },
     async handler(request, reply) {
-      const { id, userId } = requireSession(request);
-      await endOwnOtherSessions(services, userId, id);
+      await endOwnOtherSessions(services, requireSession(request), originOf(request));
       return reply.code(204).send(null);
     },
   });
@@ -149,7 +149,3 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     return { token: fromCookie, transport: 'cookie' };
   }
 };
-
-function originOf(request: FastifyRequest) {
-  return { ip: request.ip, userAgent: request.headers['user-agent'] };
-}

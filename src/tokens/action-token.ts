@@ -30,14 +30,20 @@ export interface ActionTokens {
   /** Signs a token for an account, over the state that the action changes. */
   mint(subject: string, state: string): string;
   /**
-   * Reads a token; does not know whether its state is still that of the account: ask {@link ActionTokens.isOver}.
+   * Reads a token; does not know whether its state is still that of the account: ask {@link ActionTokens.isSignedOver}.
    *
    * @throws Problem `invalid_token` when it is forged, malformed or for another purpose
    * @throws Problem `expired_token` when `clock.now()` has reached its `exp`
    */
   read(token: string): ActionClaims;
+  /**
+   * Reads a token whose time may be over: good for nothing but sending another one.
+   *
+   * @throws Problem `invalid_token` as {@link ActionTokens.read} does
+   */
+  peek(token: string): ActionClaims;
   /** Tells whether a token was signed over this state. */
-  isOver(token: ActionClaims, state: string): boolean;
+  isSignedOver(token: ActionClaims, state: string): boolean;
 }
 
 interface ActionTokenOptions {
@@ -93,20 +99,27 @@ export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock }: Action
     throw new Problem('invalid_token', { cause: failure });
   }
 
+  function peek(token: string): ActionClaims {
+    const payload = verified(token);
+    if (!claims.Check(payload)) throw new Problem('invalid_token', { cause: 'the claims are not of the required form' });
+    return payload;
+  }
+
   return {
+    peek,
+
     mint(subject, state) {
       const iat = epochSeconds(clock.now());
       return jwt.sign({ sub: subject, state: digest(state, keys[0]).toString('base64url'), iat, exp: iat + ttlSeconds });
     },
 
     read(token) {
-      const payload = verified(token);
-      if (!claims.Check(payload)) throw new Problem('invalid_token', { cause: 'the claims are not of the required form' });
+      const payload = peek(token);
       if (clock.now().getTime() >= payload.exp * 1000) throw new Problem('expired_token');
       return payload;
     },
 
-    isOver(token, state) {
+    isSignedOver(token, state) {
       const actual = Buffer.from(token.state, 'base64url');
       return keys
         .map((key) => digest(state, key))

@@ -53,7 +53,7 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
   }
 
   /** A key is over when its successor has been signing for longer than any token lives. */
-  function isOver(index: number): boolean {
+  function isSignedOver(index: number): boolean {
     const successor = keys[index + 1];
     return successor !== undefined && clock.now().getTime() > successor.activatesAt.getTime() + (accessTtlSeconds + marginSeconds) * 1000;
   }
@@ -62,7 +62,7 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
     const before = keys.map(({ kid }) => kid);
     keys = await readSigningKeys(db, secrets);
     if (decide(keys) !== 'none') keys = await renewSigningKeys(db, { secrets, clock, decide });
-    const over = keys.filter((_, index) => isOver(index));
+    const over = keys.filter((_, index) => isSignedOver(index));
     await deleteSigningKeys(
       db,
       over.map(({ kid }) => kid),

@@ -11,11 +11,18 @@ const open = {
   public: [
     'GET /.well-known/jwks.json',
     'GET /auth/confirm/{token}',
+    'GET /auth/disown/{token}',
+    'GET /auth/email/confirm/{token}',
+    'GET /auth/password/reset/{token}',
     'GET /health/live',
     'GET /health/ready',
     'GET /problems/{code}',
     'POST /auth/confirm',
+    'POST /auth/disown',
+    'POST /auth/email/confirm',
     'POST /auth/login',
+    'POST /auth/password/forgot',
+    'POST /auth/password/reset',
     'POST /auth/refresh',
     'POST /auth/register',
   ],
@@ -23,15 +30,27 @@ const open = {
   session: [
     'DELETE /auth/sessions',
     'DELETE /auth/sessions/{id}',
+    'GET /auth/confirm/events',
+    'GET /auth/events',
     'GET /auth/me',
+    'GET /auth/me/export',
     'GET /auth/sessions',
     'GET /auth/unconfirmed',
+    'PATCH /auth/me',
     'POST /auth/confirm/resend',
+    'POST /auth/email',
     'POST /auth/logout',
+    'POST /auth/me/deletion',
+    'PUT /auth/password',
   ],
 };
 /** Probes may ask for the head alone, which the document need not say. */
 const answerHead = ['/.well-known/jwks.json', '/health/live', '/health/ready'];
+/** Forms of the pages, which the document leaves out: they take no JSON, and their pages let in whoever has the token. */
+const takeForms = ['/auth/confirm/{token}', '/auth/disown/{token}', '/auth/email/confirm/{token}', '/auth/password/reset/{token}'];
+const formPaths = [...takeForms, ...takeForms.filter((path) => path !== '/auth/disown/{token}').map((path) => `${path}/resend`), '/auth/confirm/{token}/logout', '/auth/email/confirm/{token}/logout']; // biome-ignore format: one thought
+/** Its answer to whoever it lets in does not end while they wait. */
+const stream = 'GET /auth/confirm/events';
 const samples: Record<string, string> = { token: 'x', code: 'unconfirmed' };
 
 t.test('every route', async (t) => {
@@ -80,12 +99,16 @@ t.test('every route', async (t) => {
 
   t.test('G02: is closed to the unconfirmed, if it is neither public nor for sessions', async (t) => {
     const letIn = named([...open.public, ...open.session]);
-    for (const { method, path, name } of operations) {
+    for (const { method, path, name } of operations.filter((operation) => operation.name !== stream)) {
       const answer = await visit(method, path, unconfirmed);
       if (letIn.some((operation) => operation.name === name))
         t.notOk([401, 403].includes(answer.status), `${name} lets in (${answer.status})`);
       else refused(t, answer, 403, 'unconfirmed', name);
     }
+    const headers = { authorization: `Bearer ${unconfirmed}` };
+    const answer = await service.app.inject({ url: stream.replace('GET ', ''), headers, payloadAsStream: true });
+    t.equal(answer.statusCode, 200, `${stream} lets in`);
+    answer.stream().destroy();
     t.equal((await service.get('/auth/me', { token: unconfirmed })).status, 200, 'the session has lived through it');
   });
 
@@ -93,6 +116,7 @@ t.test('every route', async (t) => {
     for (const path of Object.keys(paths)) {
       const own: Method[] = operations.filter((operation) => operation.path === path).map(({ method }) => method);
       if (answerHead.includes(path)) own.push('HEAD');
+      if (takeForms.includes(path)) own.push('POST');
       const allow = own.toSorted().join(', ');
       for (const method of methods.filter((each) => !own.includes(each))) {
         const answers = [await visit(method, path), await visit(method, path, unconfirmed)];
@@ -103,10 +127,18 @@ t.test('every route', async (t) => {
     }
   });
 
+  t.test('G01: that takes the form of a page takes nothing else, and no other method', async (t) => {
+    for (const path of formPaths) {
+      t.notOk(paths[path]?.post, `the document leaves out ${path}`);
+      refused(t, await visit('POST', path), 415, 'unsupported_media_type', path);
+      refused(t, await visit('PUT', path), 405, 'method_not_allowed', path);
+    }
+  });
+
   t.test('G01: that the document leaves out is a page about the service, and nothing else', async (t) => {
-    const hidden = ['/openapi.json', '/docs', '/docs/static/index.html', '/docs/json', '/docs/yaml'];
+    const hidden = ['/openapi.json', '/pages.css', '/docs', '/docs/static/index.html', '/docs/json', '/docs/yaml'];
     for (const path of hidden) t.ok((await service.get(path)).status < 400, path);
-    for (const path of ['/dev/mail', '/metrics', '/admin/users', '/.env', '/.git/config', '/docs/static/../../package.json', '/health']) {
+    for (const path of ['/dev/mail', '/metrics', '/admin', '/.env', '/.git/config', '/docs/static/../../package.json', '/health']) {
       refused(t, await service.get(path), 404, 'not_found', path);
     }
   });

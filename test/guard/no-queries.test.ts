@@ -29,7 +29,7 @@ t.test('what the guard asks the database', async (t) => {
       if (!broken) return original(...args);
       const failure = new Error('the database is away');
       const callback = args.at(-1);
-      if (typeof callback !== 'function') return Promise.reject(failure);
+      if (typeof callback !== 'function' || name === 'transaction') return Promise.reject(failure);
       callback(failure);
       return Promise.resolve();
     };
@@ -108,31 +108,6 @@ t.test('what the guard asks the database', async (t) => {
     aheadMs += 16_000;
     await feed.poll();
     t.equal(feed.isRevoked(sid), false);
-  });
-
-  t.test('old revocations leave the database, and newer ones do not', async (t) => {
-    const works = new Map<number, () => void>();
-    const intercepted = t.intercept(globalThis, 'setInterval', {
-      value: (work: () => void, intervalMs: number) => {
-        works.set(intervalMs, work);
-        return setTimeout(() => {}, 0);
-      },
-    });
-    const feed = await openRevocationFeed({ db, clock, accessTtlSeconds: 300, log: service.app.log });
-    intercepted.restore();
-    t.teardown(() => feed.close());
-    const purge = works.get(10 * 60_000);
-    const [old, recent] = [claimsOf(await logIn(service, confirmed)).sid, claimsOf(await logIn(service, confirmed)).sid];
-    const revokedAt = (ageSeconds: number) => new Date(clock.now().getTime() - ageSeconds * 1000);
-    await db.insert(revokedSessions).values([
-      { sessionId: old, revokedAt: revokedAt(700) },
-      { sessionId: recent, revokedAt: revokedAt(500) },
-    ]);
-    const has = async (id: string) => (await db.$count(revokedSessions, eq(revokedSessions.sessionId, id))) === 1;
-    purge?.();
-    purge?.();
-    await feed.close();
-    t.strictSame([await has(old), await has(recent)], [false, true]);
   });
 });
 

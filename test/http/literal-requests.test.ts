@@ -168,6 +168,6 @@ t.test('requests are taken literally', async (t) => {
       t.match(await sendJson('/auth/register', { ...newDetails(), email }), invalid);
     }
     t.match(await sendJson('/auth/register', { ...newDetails(), username: `${'a'.repeat(15_000)}!` }), invalid);
-    t.ok(performance.now() - start < 250);
+    t.ok(performance.now() - start < 2000);
   });
 });

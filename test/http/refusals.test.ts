@@ -80,9 +80,10 @@ t.test('refusals of the router, the parser and the framework, over real connecti
       assertProblem(t, answer, { status: 405, code: 'method_not_allowed' });
       return answer.headers['allow'];
     };
-    t.equal(await allow(post('/auth/me', json, '{}')), 'GET');
+    t.equal(await allow(post('/auth/me', json, '{}')), 'GET, PATCH');
     t.equal(await allow(get('/auth/confirm/resend')), 'POST', 'which is no token');
-    t.equal(await allow(post('/auth/confirm/token', json, '{}')), 'GET');
+    t.equal(await allow(get('/auth/confirm/token/resend')), 'POST');
+    t.equal(await allow(`DELETE /auth/confirm/token HTTP/1.1\r\n${host}\r\n`), 'GET, POST');
     t.equal(await allow(post('/health/live', json, '{}')), 'GET, HEAD');
     for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
       t.equal(await allow(`${method} /secret HTTP/1.1\r\n${host}\r\n`), 'GET', method);

@@ -1,3 +1,4 @@
+import { eventually } from './eventually.ts';
 import { linksOf } from './mail-server.ts';
 import type { Service } from './service.ts';
 
@@ -52,4 +53,56 @@ export async function confirmedPerson(service: Service): Promise<Person & { toke
   const { status, text } = await service.get(await confirmationPath(service, person), { token });
   if (status !== 200) throw new Error(`confirmation answered ${status}: ${text}`);
   return { ...person, token };
+}
+
+/** What a client holds of a session. */
+export interface HeldSession {
+  readonly accessToken: string;
+  readonly refreshToken: string;
+}
+
+/** A new session of a person's, with both of its tokens. */
+export async function openSession(
+  service: Pick<Service, 'post'>,
+  { email, password }: Pick<Person, 'email' | 'password'>,
+): Promise<HeldSession> {
+  const { status, body, text } = await service.post('/auth/login', { email, password });
+  if (status !== 200) throw new Error(`login answered ${status}: ${text}`);
+  return body;
+}
+
+/** The token of the link that a request makes the service mail to an address. */
+async function tokenMailedBy(
+  { mailServer }: Pick<Service, 'mailServer'>,
+  address: string,
+  path: string,
+  request: () => Promise<{ status: number; text: string }>,
+) {
+  const tokens = () =>
+    mailServer.received
+      .filter(({ recipients }) => recipients.some((each) => each.toLowerCase() === address.toLowerCase()))
+      .flatMap(linksOf)
+      .map((link) => new URL(link).pathname)
+      .filter((pathname) => pathname.startsWith(path))
+      .map((pathname) => pathname.slice(path.length));
+  const before = tokens().length;
+  const { status, text } = await request();
+  if (status !== 202) throw new Error(`the request for a link answered ${status}: ${text}`);
+  await eventually(`a link to ${path} has come to ${address}`, () => tokens().length > before);
+  return tokens()[before] as string;
+}
+
+/** The token in the mail that a person gets who has forgotten the password. */
+export function resetToken(service: Pick<Service, 'mailServer' | 'post'>, { email }: Pick<Person, 'email'>): Promise<string> {
+  return tokenMailedBy(service, email, '/auth/password/reset/', () => service.post('/auth/password/forgot', { email }));
+}
+
+/** The token in the mail to the address that a person asks for, in a session of theirs. */
+export function emailChangeToken(
+  service: Pick<Service, 'mailServer' | 'post'>,
+  { token, password }: Pick<Person, 'password'> & { readonly token: string },
+  newEmail: string,
+): Promise<string> {
+  const ask = () => service.post('/auth/email', { newEmail, password }, { token });
+  return tokenMailedBy(service, newEmail, '/auth/email/confirm/', ask);
 }

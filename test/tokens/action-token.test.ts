@@ -37,10 +37,10 @@ t.test('a token is read back, and is over the state that it was signed over and 
   const claims = tokens.read(token);
   t.match(claims, { sub: subject, aud: 'confirmation', iss: issuer });
   t.equal(claims.exp - claims.iat, 3600);
-  t.ok(tokens.isOver(claims, 'ada@example.com'));
-  t.notOk(tokens.isOver(claims, 'Ada@example.com'));
-  t.notOk(tokens.isOver(claims, ''));
-  t.notOk(tokens.isOver({ ...claims, state: '' }, 'ada@example.com'));
+  t.ok(tokens.isSignedOver(claims, 'ada@example.com'));
+  t.notOk(tokens.isSignedOver(claims, 'Ada@example.com'));
+  t.notOk(tokens.isSignedOver(claims, ''));
+  t.notOk(tokens.isSignedOver({ ...claims, state: '' }, 'ada@example.com'));
 });
 
 t.test('a token says neither the state nor anything else that a finder could use', async (t) => {
@@ -70,7 +70,7 @@ t.test('a token of an older secret is read, and over its state, until that secre
   const old = await createTokens(t, { secrets: ['an older secret that still verifies'] });
   const both = await createTokens(t, { secrets: [secret, 'an older secret that still verifies'] });
   const token = old.mint(subject, 'state');
-  t.ok(both.isOver(both.read(token), 'state'));
+  t.ok(both.isSignedOver(both.read(token), 'state'));
   const only = await createTokens(t);
   t.throws(() => only.read(token), { code: 'invalid_token' });
 });

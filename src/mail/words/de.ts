@@ -11,6 +11,8 @@ const units = {
 export const de: MailWords = {
   greeting: 'Guten Tag,',
   linkIntroduction: 'Falls die Schaltfläche nicht funktioniert, kopieren Sie diese Adresse in Ihren Browser:',
+  disown: 'Das war ich nicht: Konto löschen',
+  disownIntroduction: 'Um das Konto zu löschen, öffnen Sie diese Adresse:',
   noReply: 'Dies ist eine automatische Nachricht. Antworten an diese Adresse werden nicht gelesen.',
   duration(seconds) {
     const [amount, unit] = inLargestUnit(seconds);
@@ -37,8 +39,8 @@ export const de: MailWords = {
     password_changed: ({ service }) => ({
       subject: `Ihr Passwort für ${service} wurde geändert`,
       paragraphs: [
-        `Das Passwort Ihres Kontos bei ${service} wurde soeben geändert. Alle anderen Geräte wurden abgemeldet.`,
-        'Waren Sie das nicht, kennt jemand anderes Ihr Passwort: Legen Sie sofort ein neues fest, mit „Passwort vergessen“.',
+        `Das Passwort Ihres Kontos bei ${service} wurde soeben geändert, und andere Geräte wurden abgemeldet.`,
+        'Waren Sie das nicht, kennt jemand anderes Ihr Passwort oder liest Ihre E-Mails: Sorgen Sie dafür, dass nur Sie sie lesen können, und legen Sie dann mit „Passwort vergessen“ ein neues fest.',
       ],
       reason: `Sie erhalten diese Nachricht, weil sie die Sicherheit Ihres Kontos bei ${service} betrifft.`,
     }),

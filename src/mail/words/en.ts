@@ -3,6 +3,8 @@ import { inLargestUnit, type MailWords } from './words.ts';
 export const en: MailWords = {
   greeting: 'Hello,',
   linkIntroduction: 'If the button does not work, copy this address into your browser:',
+  disown: 'This was not me: cancel the account',
+  disownIntroduction: 'To cancel the account, open this address:',
   noReply: 'This is an automatic message. Replies to this address are not monitored.',
   duration(seconds) {
     const [amount, unit] = inLargestUnit(seconds);
@@ -26,8 +28,8 @@ export const en: MailWords = {
     password_changed: ({ service }) => ({
       subject: `Your ${service} password was changed`,
       paragraphs: [
-        `The password of your ${service} account has just been changed. All other devices have been logged out.`,
-        'If that was not you, somebody else knows your password: set a new one at once, with "Forgot password".',
+        `The password of your ${service} account has just been changed, and other devices have been logged out.`,
+        'If that was not you, somebody else knows your password or reads your mails: make sure that only you can read them, then set a new password with "Forgot password".',
       ],
       reason: `You get this mail because it concerns the safety of your ${service} account.`,
     }),

@@ -22,6 +22,9 @@ export interface MailFacts {
 export interface MailWords {
   readonly greeting: string;
   readonly linkIntroduction: string;
+  /** What the link says that is for somebody who has nothing to do with the account, and what stands before its address. */
+  readonly disown: string;
+  readonly disownIntroduction: string;
   readonly noReply: string;
   readonly duration: (seconds: number) => string;
   readonly mails: Readonly<Record<MailKind, (facts: MailFacts) => MailText>>;

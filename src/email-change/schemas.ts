@@ -1,0 +1,23 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { strictObject } from '../http/schemas.ts';
+import { currentPasswordMember, emailMember } from '../identity/member-schemas.ts';
+import { User } from '../identity/user-schema.ts';
+
+export const EmailChangeBody = strictObject(
+  { newEmail: emailMember, password: currentPasswordMember('The password of the account.') },
+  { examples: [{ newEmail: 'ada@example.org', password: 'correct horse battery staple' }] },
+);
+export type EmailChangeBody = Static<typeof EmailChangeBody>;
+
+export const EmailChangeRequested = strictObject(
+  {
+    pendingEmail: Type.String({ format: 'email', description: 'The address that is to be proven.' }),
+    expiresIn: Type.Integer({ description: 'Seconds for which the link of the mail works, once it has been sent.' }),
+  },
+  { description: 'A link is on its way to the new address, and a notice to the old one.' },
+);
+
+export const EmailChanged = strictObject(
+  { user: User, status: Type.Literal('confirmed') },
+  { description: 'The account has its new address, which is confirmed.' },
+);

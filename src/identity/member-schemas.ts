@@ -1,0 +1,59 @@
+import { type TSchema, Type } from '@sinclair/typebox';
+import { maxEmailLength } from '../credentials/email.ts';
+import { maxPasswordLength } from '../credentials/password-policy.ts';
+import { maxUsernameLength, usernamePattern } from '../credentials/username.ts';
+
+/** Members that several requests share. */
+
+export const emailMember = Type.String({
+  maxLength: maxEmailLength,
+  format: 'email',
+  description: 'A dot-atom local part and a domain with a dot. Kept as typed, compared without regard to case.',
+});
+
+export const usernameMember = Type.String({
+  minLength: 1,
+  maxLength: maxUsernameLength,
+  pattern: usernamePattern,
+  description: 'Unique without regard to case.',
+});
+
+/** @param minLength in code points */
+export const newPasswordMember = (minLength: number) =>
+  Type.String({
+    minLength,
+    maxLength: maxPasswordLength,
+    description: 'Any characters; no rules about kinds of them. Common ones, and those made from the account or service name, are refused.',
+  });
+
+export const passwordConfirmationMember = (member: string) =>
+  Type.Optional(Type.String({ maxLength: maxPasswordLength, description: `When sent, must equal ${member}.` }));
+
+// No lengths: an over-long password is simply a wrong one, and takes as long to find out.
+export const currentPasswordMember = (description: string) => Type.String({ minLength: 1, description });
+
+export const localeMember = Type.String({
+  maxLength: 35,
+  pattern: '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$',
+  description: 'The language of mails, as a BCP 47 tag.',
+});
+
+/** Far longer than any token of ours, and short enough to be looked at for nothing. */
+const maxTokenLength = 2048;
+export const tokenMember = Type.String({ minLength: 1, maxLength: maxTokenLength, description: 'The token of the mailed link.' });
+
+export const tokenParams = Type.Object(
+  { token: Type.String({ description: 'The token of the mailed link.' }) },
+  { additionalProperties: false },
+);
+
+export const nullable = <Schema extends TSchema>(schema: Schema, description: string) => Type.Union([schema, Type.Null()], { description });
+
+/** A mailed link's token, from whoever has its account's session or password. */
+export const linkBody = Type.Object(
+  {
+    token: tokenMember,
+    password: Type.Optional(currentPasswordMember("The account's password, which stands in for its session: for another device.")),
+  },
+  { additionalProperties: false },
+);

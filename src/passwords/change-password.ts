@@ -1,0 +1,47 @@
+import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
+import type { FoundSession } from '../guard/find-session.ts';
+import { requirePassword } from '../identity/current-password.ts';
+import { type Origin, recordEvents } from '../identity/events.ts';
+import { endOtherSessions } from '../identity/sessions.ts';
+import { lockUnchangedUser, updateUser, voidPending } from '../identity/users.ts';
+import { enqueueNotice } from '../mail/notice.ts';
+import { Problem } from '../problems/problem.ts';
+import type { Services } from '../services.ts';
+import type { PasswordChangeBody } from './schemas.ts';
+
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'revocations' | 'wakeMail'>;
+
+/**
+ * Changes the password of whoever is logged in, ends their other sessions, and tells them by mail.
+ *
+ * A pending address change and every mailed link that is signed over the old password are void. Of parallel changes
+ * one wins; the others' current password is no longer the current one.
+ *
+ * @throws Problem `validation_failed` when the new password was typed in two ways
+ * @throws Problem `wrong_password`
+ * @throws Problem `weak_password`
+ * @throws Problem `service_unavailable` when too many passwords are being hashed
+ */
+export async function changePassword(services: Needs, session: FoundSession, body: PasswordChangeBody, origin: Origin): Promise<void> {
+  const { clock, config, db, hasher, revocations, wakeMail } = services;
+  const { currentPassword, newPassword, newPasswordConfirmation } = body;
+  const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
+  if (errors.length > 0) throw new Problem('validation_failed', { errors });
+  const user = await requirePassword(services, session.userId, currentPassword, origin);
+  const { serviceName, passwords } = config;
+  // By the names that the account has now: those of the session may be older.
+  refuseWeakPassword(newPassword, { ...user, serviceName, minLength: passwords.minLength });
+
+  const passwordHash = await hasher.hash(newPassword);
+  const ended = await db.transaction(async (tx) => {
+    const current = await lockUnchangedUser(tx, user);
+    if (current === undefined) throw new Problem('wrong_password');
+    await updateUser(tx, user.id, { passwordHash, ...voidPending(current) });
+    const others = await endOtherSessions(tx, user.id, session.id, clock);
+    await recordEvents(tx, user.id, others.length > 0 ? ['password_changed', 'sessions_ended'] : ['password_changed'], origin, clock);
+    await enqueueNotice(tx, current, 'password_changed', clock);
+    return others;
+  });
+  revocations.note(ended);
+  wakeMail();
+}
