@@ -67,5 +67,15 @@ const unknown = () => `nobody${nextTurn()}.${tag}@example.com`;
 const password = 'a wrong password of somebody';
 
 console.log('| request | known | unknown | difference of medians | Mann-Whitney p | samples |\n|---|---|---|---|---|---|');
-await compare('login by address', '/auth/login', () => ({ email: known(), password }), () => ({ email: unknown(), password })); // biome-ignore format: one thought
-await compare('forgotten password', '/auth/password/forgot', () => ({ email: known() }), () => ({ email: unknown() })); // biome-ignore format: one thought
+await compare(
+  'login by address',
+  '/auth/login',
+  () => ({ email: known(), password }),
+  () => ({ email: unknown(), password }),
+);
+await compare(
+  'forgotten password',
+  '/auth/password/forgot',
+  () => ({ email: known() }),
+  () => ({ email: unknown() }),
+);

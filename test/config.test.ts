@@ -125,7 +125,19 @@ t.test('people are sent on to no other application than one on the web', async (
     t.same(faultsOf({ APP_URL: url }), [], url);
     t.equal(loadConfig({ APP_URL: url }).appUrl, url.trim());
   }
-  const wrong = ['x', 'app.test', '//app.test', '/welcome', 'https://', 'https://user@app.test', 'ftp://app.test', 'myapp://welcome', 'javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd']; // biome-ignore format: one line
+  const wrong = [
+    'x',
+    'app.test',
+    '//app.test',
+    '/welcome',
+    'https://',
+    'https://user@app.test',
+    'ftp://app.test',
+    'myapp://welcome',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'file:///etc/passwd',
+  ];
   for (const url of wrong) t.same(faultsOf({ APP_URL: url }), ['APP_URL'], url);
   t.equal(loadConfig({ APP_URL: ' ' }).appUrl, undefined);
 });

@@ -7,9 +7,30 @@ export const usernamePattern = '^[A-Za-z][A-Za-z0-9_.]*$';
 
 /** Names that would pass for the service itself or for a role account (RFC 2142). */
 const reserved = new Set([
-  'admin', 'administrator', 'root', 'system', 'support', 'security', 'help', 'info', 'abuse', 'postmaster', 'hostmaster',
-  'webmaster', 'mailer.daemon', 'no_reply', 'noreply', 'api', 'auth', 'me', 'self', 'null', 'undefined', 'anonymous', 'everyone',
-]); // biome-ignore format: a list reads better in rows
+  'admin',
+  'administrator',
+  'root',
+  'system',
+  'support',
+  'security',
+  'help',
+  'info',
+  'abuse',
+  'postmaster',
+  'hostmaster',
+  'webmaster',
+  'mailer.daemon',
+  'no_reply',
+  'noreply',
+  'api',
+  'auth',
+  'me',
+  'self',
+  'null',
+  'undefined',
+  'anonymous',
+  'everyone',
+]);
 
 /** The form in which user names are compared: unique without regard to case. */
 export function canonicalUsername(username: string): string {

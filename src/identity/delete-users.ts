@@ -16,7 +16,12 @@ export async function deleteUsers(tx: Queryable, ids: readonly string[], clock: 
   const ended = await endSessionsOf(tx, ids, clock);
   await tx.delete(mails).where(inArray(mails.userId, [...ids]));
   // In the order of recordHappenings, which refers to several at once, too.
-  await tx.select({ id: users.id }).from(users).where(inArray(users.id, [...ids])).orderBy(asc(users.id)).for('update'); // biome-ignore format: one thought
+  await tx
+    .select({ id: users.id })
+    .from(users)
+    .where(inArray(users.id, [...ids]))
+    .orderBy(asc(users.id))
+    .for('update');
   await tx.delete(users).where(inArray(users.id, [...ids]));
   return ended;
 }

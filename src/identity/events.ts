@@ -42,7 +42,11 @@ export interface Happening {
  */
 export async function recordEvents(tx: Queryable, userId: string, types: readonly EventType[], agent: Agent, clock: Clock): Promise<void> {
   const at = clock.now();
-  if (types.length > 0) await insertEvents(tx, types.map((type) => ({ userId, type, at, agent }))); // biome-ignore format: one thought
+  if (types.length > 0)
+    await insertEvents(
+      tx,
+      types.map((type) => ({ userId, type, at, agent })),
+    );
 }
 
 /** {@link recordEvents}, for one. */

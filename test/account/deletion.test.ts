@@ -129,7 +129,13 @@ t.test('the deletion of an account by its owner', async (t) => {
     const answer = await remove(service, undefined, { password }, { ...own, cookie });
     t.equal(answer.status, 204);
     const cleared = setCookies(answer);
-    t.strictSame(cleared.map(({ name, value }) => [name, value]), [['access', ''], ['refresh', '']]); // biome-ignore format: one thought
+    t.strictSame(
+      cleared.map(({ name, value }) => [name, value]),
+      [
+        ['access', ''],
+        ['refresh', ''],
+      ],
+    );
     for (const { attributes } of cleared) {
       t.match(attributes, { HttpOnly: '', Path: '/', SameSite: 'Lax' });
       t.ok(Date.parse(attributes['Expires'] ?? '') <= 0);

@@ -60,13 +60,21 @@ t.test('the events of an account', async (t) => {
     const { id, token } = await newcomer();
     await outboxEmpty(tables);
     const ids = await happened(id, 120, past());
-    const counts: [string, number][] = [['', 50], ['?limit=1', 1], ['?limit=99', 99], ['?limit=100', 100]]; // biome-ignore format: a table
+    const counts: [string, number][] = [
+      ['', 50],
+      ['?limit=1', 1],
+      ['?limit=99', 99],
+      ['?limit=100', 100],
+    ];
     for (const [query, count] of counts) {
       const { body } = await list(token, query);
       t.equal(body.events.length, count, query);
       t.equal(body.nextCursor, body.events.at(-1).id);
     }
-    t.strictSame((await list(token, `?cursor=${ids[2]}`)).body.events.map((event: Listed) => event.id), [ids[1], ids[0]]); // biome-ignore format: one thought
+    t.strictSame(
+      (await list(token, `?cursor=${ids[2]}`)).body.events.map((event: Listed) => event.id),
+      [ids[1], ids[0]],
+    );
     const exact = await list(token, `?limit=2&cursor=${ids[2]}`);
     t.match([exact.body.events.length, exact.body.nextCursor], [2, null], 'a full page that is the last');
     t.strictSame((await list(token, `?cursor=${ids[0]}`)).body, { events: [], nextCursor: null }, 'past the end');
@@ -87,7 +95,11 @@ t.test('the events of an account', async (t) => {
         if (seen.length < before.length) await happened(person.id, 1, service.clock.now().getTime());
       } while (cursor !== null);
       t.equal(new Set(seen).size, seen.length, 'none comes twice');
-      t.strictSame(seen.filter((id) => before.includes(id)), before, `all come, ${limit} to a page`); // biome-ignore format: one thought
+      t.strictSame(
+        seen.filter((id) => before.includes(id)),
+        before,
+        `all come, ${limit} to a page`,
+      );
     }
   });
 
@@ -96,7 +108,10 @@ t.test('the events of an account', async (t) => {
     await outboxEmpty(tables);
     const own = await happened(person.id, 3, past());
     const [theirs] = await happened(other.id, 1, past() + 1500);
-    t.strictSame((await list(person.token, `?cursor=${theirs}`)).body.events.map(({ id }: Listed) => id), [own[1], own[0]]); // biome-ignore format: one thought
+    t.strictSame(
+      (await list(person.token, `?cursor=${theirs}`)).body.events.map(({ id }: Listed) => id),
+      [own[1], own[0]],
+    );
     const unknown = await list(person.token, `?cursor=${randomUUID().replace(/^./, 'f')}`);
     t.equal(unknown.status, 200);
     t.equal(unknown.body.events.length, 6);

@@ -54,7 +54,11 @@ t.test('the export of an account', async (t) => {
     ] as const) {
       const rows = await tables.select().from(table).where(eq(table.userId, person.id)).orderBy(table.id);
       t.ok(rows.length >= count, `${rows.length} ${name}`);
-      t.same(body[name], rows.map((row) => plain(name, row)), `${name}, oldest first`); // biome-ignore format: one thought
+      t.same(
+        body[name],
+        rows.map((row) => plain(name, row)),
+        `${name}, oldest first`,
+      );
     }
   });
 

@@ -113,7 +113,10 @@ t.test('the owner of an account', async (t) => {
         const answer = await patch(token, body);
         refused(t, answer, 400, 'validation_failed', JSON.stringify(body).slice(0, 60));
         const errors: { pointer: string; code: string }[] = answer.body.errors;
-        t.ok(errors.some(({ pointer, code }) => pointer === error.pointer && (error.code ?? code) === code), JSON.stringify(errors)); // biome-ignore format: one thought
+        t.ok(
+          errors.some(({ pointer, code }) => pointer === error.pointer && (error.code ?? code) === code),
+          JSON.stringify(errors),
+        );
       }
       for (const body of [[], 'name', null, 7]) {
         const answer = await patch(token, JSON.stringify(body));

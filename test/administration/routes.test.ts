@@ -48,7 +48,10 @@ t.test('administration over HTTP', async (t) => {
     ] as const;
     for (const [method, path] of requests) {
       const visit = (visitor?: string) =>
-        service.request(method, `/admin/users${path}`, { ...(visitor && { token: visitor }), ...(method === 'PATCH' && { body: { role: 'admin' } }) }); // biome-ignore format: one thought
+        service.request(method, `/admin/users${path}`, {
+          ...(visitor && { token: visitor }),
+          ...(method === 'PATCH' && { body: { role: 'admin' } }),
+        });
       refused(t, await visit(), 401, 'unauthenticated', `${method} ${path}: anonymous`);
       refused(t, await visit(unconfirmed), 403, 'unconfirmed', `${method} ${path}: an administrator who is not confirmed`);
       refused(t, await visit(user), 403, 'forbidden', `${method} ${path}: a user`);
@@ -88,7 +91,6 @@ t.test('administration over HTTP', async (t) => {
       'role=admin',
       'offset=1',
     ]) {
-      // biome-ignore format: a list
       refused(t, await get(`?${query}`), 400, 'validation_failed', query.slice(0, 50));
     }
     for (const query of ['q=%00', 'q=a%00b']) t.equal((await get(`?${query}`)).status, 400, query);
@@ -247,7 +249,10 @@ t.test('administration over HTTP', async (t) => {
     }
     t.equal(body.events.filter(({ type }: { type: string }) => byAdministrator.test(type)).length, 4);
     const shown = await service.get('/auth/events?limit=100', { token: after });
-    t.strictSame(shown.body.events.map(({ type }: { type: string }) => type), body.events.map(({ type }: { type: string }) => type)); // biome-ignore format: one thought
+    t.strictSame(
+      shown.body.events.map(({ type }: { type: string }) => type),
+      body.events.map(({ type }: { type: string }) => type),
+    );
     t.notOk(shown.text.includes(admin.id), 'the owner does not learn who');
     const page = (await get(`/${person.id}/events?limit=2`)).body;
     const next = (await get(`/${person.id}/events?limit=2&cursor=${page.nextCursor}`)).body;

@@ -73,7 +73,7 @@ t.test('the whole story of an account is told', async (t) => {
       { kind: 'password_changed', recipient: email, status: 'failed', attempts: 1, at: /Z$/, lastError: /550/ },
     ]);
     const waiting = story.mails.slice(2);
-    t.strictSame(waiting.map(({ kind }: { kind: string }) => kind).toSorted(), ['email_change', 'email_change_requested']); // biome-ignore format: one thought
+    t.strictSame(waiting.map(({ kind }: { kind: string }) => kind).toSorted(), ['email_change', 'email_change_requested']);
     for (const mail of waiting) t.match(mail, { status: 'queued', queuedAt: /Z$/, at: /Z$/ });
   });
 

@@ -4,7 +4,16 @@ import { disownedAddresses, mails, sessions, users } from '../../src/db/schema.t
 import { purge } from '../../src/purge/purge.ts';
 import { leap, outboxEmpty } from '../support/held-clock.ts';
 import { disownPath, linkPaths, openBrowser } from '../support/pages.ts';
-import { confirmationPath, confirmedPerson, emailChangeToken, logIn, newDetails, openSession, register, resetToken } from '../support/person.ts'; // biome-ignore format: one line
+import {
+  confirmationPath,
+  confirmedPerson,
+  emailChangeToken,
+  logIn,
+  newDetails,
+  openSession,
+  register,
+  resetToken,
+} from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
 import { openTables } from '../support/tables.ts';
@@ -46,7 +55,10 @@ t.test('"this was not me"', async (t) => {
     const ada = await confirmedPerson(service);
     await emailChangeToken(service, ada, 'ada.moves@example.com');
     await resetToken(service, ada);
-    await service.request('PUT', '/auth/password', { token: ada.token, body: { currentPassword: ada.password, newPassword: 'another password of Ada' } }); // biome-ignore format: one line
+    await service.request('PUT', '/auth/password', {
+      token: ada.token,
+      body: { currentPassword: ada.password, newPassword: 'another password of Ada' },
+    });
     await register(service, { ...newDetails(), email: 'free@example.com' });
     await service.post('/auth/register', { ...newDetails(), email: ada.email });
     await outboxEmpty(tables);
@@ -119,7 +131,16 @@ t.test('"this was not me"', async (t) => {
     const confirmation = (await confirmationPath(service, person)).replace('/auth/confirm/', '');
     const change = await emailChangeToken(service, { ...person, token: accessToken }, `moved.${person.email}`);
     const [header = '', payload = ''] = person.token.split('.');
-    const others = { confirmation, change, accessToken, refreshToken, reset: await resetToken(service, ada), none: 'x', unsigned: `${header}.${payload}.`, cut: person.token.slice(0, -1) }; // biome-ignore format: one line
+    const others = {
+      confirmation,
+      change,
+      accessToken,
+      refreshToken,
+      reset: await resetToken(service, ada),
+      none: 'x',
+      unsigned: `${header}.${payload}.`,
+      cut: person.token.slice(0, -1),
+    };
     for (const [what, token] of Object.entries(others)) {
       refused(t, await service.get(`/auth/disown/${token}`), 400, 'invalid_token', what);
       refused(t, await disown(token), 400, 'invalid_token', `${what}, posted`);

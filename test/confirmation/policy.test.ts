@@ -1,7 +1,7 @@
 import t from 'tap';
 import { disableUser, requireNamedUser } from '../../src/administration/manage-user.ts';
 import { browserAccept, openBrowser } from '../support/pages.ts';
-import { confirmationPath, confirmationToken, confirmedPerson, emailChangeToken, logIn, register, resetToken } from '../support/person.ts'; // biome-ignore format: one line
+import { confirmationPath, confirmationToken, confirmedPerson, emailChangeToken, logIn, register, resetToken } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
 
@@ -28,9 +28,23 @@ t.test('with CONFIRM_POLICY=link', async (t) => {
 
   t.test('what takes anything confirms nothing, nor does what looks ahead', async (t) => {
     const ada = await newcomer();
-    for (const headers of [{}, { accept: '*/*' }, { accept: '' }, { accept: 'text/plain' }, { accept: 'text/json' }, { accept: 'image/*' }, { ...json, purpose: 'prefetch' }]) {
-      refused(t, await service.get(ada.path, { headers: headers as Record<string, string> }), 401, 'unauthenticated', JSON.stringify(headers));
-    } // biome-ignore format: a list
+    for (const headers of [
+      {},
+      { accept: '*/*' },
+      { accept: '' },
+      { accept: 'text/plain' },
+      { accept: 'text/json' },
+      { accept: 'image/*' },
+      { ...json, purpose: 'prefetch' },
+    ]) {
+      refused(
+        t,
+        await service.get(ada.path, { headers: headers as Record<string, string> }),
+        401,
+        'unauthenticated',
+        JSON.stringify(headers),
+      );
+    }
     t.equal(await isConfirmed(ada), false);
     const token = await logIn(service, ada);
     t.match(await service.get(ada.path, { token }), { status: 200, body: { status: 'confirmed' } }, 'with the session it does');

@@ -6,11 +6,12 @@ import { type Service, startService } from '../support/service.ts';
 import { openTables } from '../support/tables.ts';
 
 const agents = {
-  'SafeLinks': 'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0.3987.149 Safari/537.36 SafeLinks',
+  SafeLinks:
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0.3987.149 Safari/537.36 SafeLinks',
   'a scanner of Barracuda': 'Barracuda Sentinel (EE)',
   'a preview of Slack': 'Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)',
-  'curl': 'curl/8.5.0',
-}; // biome-ignore format: a list
+  curl: 'curl/8.5.0',
+};
 const foresight = {
   'Sec-Purpose': { 'sec-purpose': 'prefetch' },
   'Sec-Purpose, to render': { 'sec-purpose': 'prefetch;prerender' },
@@ -66,7 +67,12 @@ for (const policy of ['session', 'link']) {
     const change = `/auth/email/confirm/${await emailChangeToken(service, bob, `new.${bob.email}`)}`;
     const accounts = async () => (await tables.select().from(users)).sort((a, b) => a.id.localeCompare(b.id));
     const before = await accounts();
-    const links = { confirmation: { path: confirmation, owner: ada }, disown: { path: disown, owner: ada }, reset: { path: reset, owner: bob }, change: { path: change, owner: bob } }; // biome-ignore format: a table
+    const links = {
+      confirmation: { path: confirmation, owner: ada },
+      disown: { path: disown, owner: ada },
+      reset: { path: reset, owner: bob },
+      change: { path: change, owner: bob },
+    };
 
     for (const [what, { path, owner }] of Object.entries(links)) {
       t.match(path, /^\/auth\/[a-z/]+\/[\w.-]{100,}$/, `there is a link: ${what}`);

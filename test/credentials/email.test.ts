@@ -38,19 +38,72 @@ t.test('an address of the greatest length is accepted, one character more is not
 t.test('R05: no address brings a second one or a header field along', async (t) => {
   t.ok(parseEmail('a@x.test'));
   const attacks = [
-    'a@x.test\r\nBcc: b@y.test', 'a@x.test\nBcc: b@y.test', 'a@x.test\n', '\na@x.test', 'a@x.test%0d%0aBcc:b@y.test', 'a@x.test,b@y.test',
-    'a@x.test;b@y.test', 'a@x.test b@y.test', 'a@x.test>b@y.test', '<a@x.test>', 'Ada <a@x.test>', 'a@x.test\0', 'a\0b@x.test', 'a@b@x.test',
-    'a@x.test\u2028b', 'a\u202e@x.test', 'a@x.te\nst', 'a@x.te\tst', 'a@bücher.example\n', 'a@bü\r\ncher.example', 'a@x.te\u0000st',
-  ]; // biome-ignore format: a list reads better in rows
+    'a@x.test\r\nBcc: b@y.test',
+    'a@x.test\nBcc: b@y.test',
+    'a@x.test\n',
+    '\na@x.test',
+    'a@x.test%0d%0aBcc:b@y.test',
+    'a@x.test,b@y.test',
+    'a@x.test;b@y.test',
+    'a@x.test b@y.test',
+    'a@x.test>b@y.test',
+    '<a@x.test>',
+    'Ada <a@x.test>',
+    'a@x.test\0',
+    'a\0b@x.test',
+    'a@b@x.test',
+    'a@x.test\u2028b',
+    'a\u202e@x.test',
+    'a@x.te\nst',
+    'a@x.te\tst',
+    'a@bücher.example\n',
+    'a@bü\r\ncher.example',
+    'a@x.te\u0000st',
+  ];
   for (const text of attacks) t.equal(parseEmail(text), undefined, encodeURI(text));
 });
 
 t.test('what is no dot-atom at a domain with a dot is refused', async (t) => {
   const refused = [
-    '', '@', 'a', 'a@', '@x.test', 'a@x', 'a@localhost', '.a@x.test', 'a.@x.test', 'a..b@x.test', '"a b"@x.test', '"a"@x.test', 'a(comment)@x.test',
-    'a b@x.test', ' a@x.test', 'a@x.test ', 'a@.test', 'a@x..test', 'a@x.test.', 'a@-x.test', 'a@x-.test', 'a@x_y.test', 'a@127.0.0.1',
-    'a@[127.0.0.1]', 'a@[IPv6:::1]', 'a@x.1', 'a@１２７.0.0.1', 'ä@x.test', 'а@x.test', 'a@x/y.test', 'a@x:25.test', 'a@x%2etest.com', 'a@bücher%2eexample', 'a@bücher.example/x', 'a@bücher.example:25', 'a@bücher.example?x', 'a@bü cher.example', 'a@x.te st',
-  ]; // biome-ignore format: a list reads better in rows
+    '',
+    '@',
+    'a',
+    'a@',
+    '@x.test',
+    'a@x',
+    'a@localhost',
+    '.a@x.test',
+    'a.@x.test',
+    'a..b@x.test',
+    '"a b"@x.test',
+    '"a"@x.test',
+    'a(comment)@x.test',
+    'a b@x.test',
+    ' a@x.test',
+    'a@x.test ',
+    'a@.test',
+    'a@x..test',
+    'a@x.test.',
+    'a@-x.test',
+    'a@x-.test',
+    'a@x_y.test',
+    'a@127.0.0.1',
+    'a@[127.0.0.1]',
+    'a@[IPv6:::1]',
+    'a@x.1',
+    'a@１２７.0.0.1',
+    'ä@x.test',
+    'а@x.test',
+    'a@x/y.test',
+    'a@x:25.test',
+    'a@x%2etest.com',
+    'a@bücher%2eexample',
+    'a@bücher.example/x',
+    'a@bücher.example:25',
+    'a@bücher.example?x',
+    'a@bü cher.example',
+    'a@x.te st',
+  ];
   for (const text of refused) t.equal(parseEmail(text), undefined, text);
 });
 

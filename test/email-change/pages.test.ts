@@ -132,7 +132,10 @@ t.test('the pages of the link to a new address', async (t) => {
     const [ada, bob, eve, fay] = [await mover(), await mover(), await mover(), await mover()];
     await emailChangeToken(service, { ...ada, token: await logIn(service, ada) }, `other.${ada.email}`);
     await disableUser(services, await requireNamedUser(services.db, bob.id));
-    await service.request('PUT', '/auth/password', { token: await logIn(service, eve), body: { currentPassword: eve.password, newPassword: 'another password of Eve' } }); // biome-ignore format: one line
+    await service.request('PUT', '/auth/password', {
+      token: await logIn(service, eve),
+      body: { currentPassword: eve.password, newPassword: 'another password of Eve' },
+    });
     const late = await logIn(service, fay);
     await service.post('/auth/me/deletion', { password: fay.password }, { token: late });
     t.match(await ada.nobody.go(ada.path), { status: 410, kind: 'used' }, 'a newer one was asked for');

@@ -48,7 +48,12 @@ const open = {
 const answerHead = ['/.well-known/jwks.json', '/health/live', '/health/ready'];
 /** Forms of the pages, which the document leaves out: they take no JSON, and their pages let in whoever has the token. */
 const takeForms = ['/auth/confirm/{token}', '/auth/disown/{token}', '/auth/email/confirm/{token}', '/auth/password/reset/{token}'];
-const formPaths = [...takeForms, ...takeForms.filter((path) => path !== '/auth/disown/{token}').map((path) => `${path}/resend`), '/auth/confirm/{token}/logout', '/auth/email/confirm/{token}/logout']; // biome-ignore format: one thought
+const formPaths = [
+  ...takeForms,
+  ...takeForms.filter((path) => path !== '/auth/disown/{token}').map((path) => `${path}/resend`),
+  '/auth/confirm/{token}/logout',
+  '/auth/email/confirm/{token}/logout',
+];
 /** Its answer to whoever it lets in does not end while they wait. */
 const stream = 'GET /auth/confirm/events';
 const samples: Record<string, string> = { token: 'x', code: 'unconfirmed' };

@@ -74,7 +74,13 @@ const links = {
 } satisfies Record<string, (person: Person, path: string, service: Service) => Promise<unknown>>;
 type Link = keyof typeof links;
 
-const insiders: readonly Visitor[] = ['own', 'own, without the access cookie', 'own, with an access cookie of nobody', 'own, with the access cookie alone', 'own, after a refresh']; // biome-ignore format: one line
+const insiders: readonly Visitor[] = [
+  'own',
+  'own, without the access cookie',
+  'own, with an access cookie of nobody',
+  'own, with the access cookie alone',
+  'own, after a refresh',
+];
 const strangers: readonly Visitor[] = ['somebody else', 'somebody else, without the access cookie'];
 
 /** Which page a visitor gets: the owner of the link, somebody with another account, or anybody else. */

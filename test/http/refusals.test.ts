@@ -97,9 +97,17 @@ t.test('refusals of the router, the parser and the framework, over real connecti
     assertProblem(t, inQuery, { status: 405, code: 'method_not_allowed' });
     t.equal(inQuery.headers['allow'], 'POST');
     const types = [
-      'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json', 'application/json5', 'application/jsonx',
-      'application/problem+json', 'application/json x', 'application', '*/*',
-    ]; // biome-ignore format: a list reads better in rows
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'text/json',
+      'application/json5',
+      'application/jsonx',
+      'application/problem+json',
+      'application/json x',
+      'application',
+      '*/*',
+    ];
     const body = '{"username":"ada","password":"any"}';
     for (const type of types) {
       const answer = await exchangeOne(base, post('/auth/login', `Content-Type: ${type}\r\n`, body));
@@ -177,9 +185,16 @@ t.test('refusals of the router, the parser and the framework, over real connecti
 
   await t.test('G06: no header and no query member turns a request into another one', async (t) => {
     const fields = [
-      'X-HTTP-Method-Override: DELETE', 'X-HTTP-Method: POST', 'X-Method-Override: POST', 'X-Original-URL: /health/live', 'X-Rewrite-URL: /health/live',
-      'X-Forwarded-Prefix: /health', 'X-Forwarded-URI: /health/live', 'X-Original-Method: POST', 'Forwarded: host=evil.test;proto=https',
-    ]; // biome-ignore format: a list reads better in rows
+      'X-HTTP-Method-Override: DELETE',
+      'X-HTTP-Method: POST',
+      'X-Method-Override: POST',
+      'X-Original-URL: /health/live',
+      'X-Rewrite-URL: /health/live',
+      'X-Forwarded-Prefix: /health',
+      'X-Forwarded-URI: /health/live',
+      'X-Original-Method: POST',
+      'Forwarded: host=evil.test;proto=https',
+    ];
     for (const field of fields) {
       assertProblem(t, await exchangeOne(base, get('/secret', `${field}\r\n`)), { status: 401, code: 'unauthenticated' });
       t.equal((await exchangeOne(base, get('/health/live', `${field}\r\n`))).status, 200);

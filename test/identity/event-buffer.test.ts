@@ -28,7 +28,11 @@ t.test('the event buffer', async (t) => {
     for (const agent of agents) buffer.note({ ...happening(person.id, agent), at });
     await buffer.close();
     const rows = await failedLogins(person.id);
-    t.strictSame(rows.map(({ userAgent }) => userAgent), agents, 'of one millisecond, too'); // biome-ignore format: one thought
+    t.strictSame(
+      rows.map(({ userAgent }) => userAgent),
+      agents,
+      'of one millisecond, too',
+    );
     t.match(rows[0], { ip: '192.0.2.1', at, actorId: null });
     await buffer.close();
     t.equal((await failedLogins(person.id)).length, 50, 'once');

@@ -40,7 +40,7 @@ t.test('X06: what happens to an account is recorded once, and what does not happ
     await outboxEmpty(tables);
     await eventually(`${what} is recorded`, async () => (await since()).length >= types.length);
     const rows = await since();
-    t.strictSame(rows.map(({ type }) => type).sort(), types.toSorted(), what); // biome-ignore format: one thought
+    t.strictSame(rows.map(({ type }) => type).sort(), types.toSorted(), what);
     for (const { type, at, ip, userAgent, actorId } of rows) {
       const origin = type.includes('_mail_') ? [null, null, null] : ['127.0.0.1', 'lightMyRequest', null];
       t.strictSame([ip, userAgent, actorId], origin, `${what}: from where`);
@@ -63,7 +63,10 @@ t.test('X06: what happens to an account is recorded once, and what does not happ
     const person = await register(service, details);
     await causes(t, 'nothing more', person, [], async () => {});
     await outboxEmpty(tables);
-    t.strictSame((await recorded(person)).map(({ type }) => type), ['registered', 'confirmation_mail_sent']); // biome-ignore format: one thought
+    t.strictSame(
+      (await recorded(person)).map(({ type }) => type),
+      ['registered', 'confirmation_mail_sent'],
+    );
     const attempt = () => post(409, '/auth/register', details);
     await causes(t, 'an attempt on an unconfirmed account', person, [], attempt);
     const token = await logIn(service, person);
@@ -174,7 +177,13 @@ t.test('X06: what happens to an account is recorded once, and what does not happ
     const before = (await recorded(person)).length;
     await changeRole(services, await requireNamedUser(services.db, person.id), 'admin');
     const rows = (await recorded(person)).slice(before);
-    t.strictSame(rows.map(({ type, ip, actorId }) => [type, ip, actorId]), [['role_changed', null, null], ['sessions_ended', null, null]]); // biome-ignore format: one thought
+    t.strictSame(
+      rows.map(({ type, ip, actorId }) => [type, ip, actorId]),
+      [
+        ['role_changed', null, null],
+        ['sessions_ended', null, null],
+      ],
+    );
     await t.rejects(changeRole(services, await requireNamedUser(services.db, person.id), 'user'), { code: 'last_administrator' });
     t.equal((await recorded(person)).length, before + 2, 'nothing of what was rolled back');
   });
@@ -211,5 +220,8 @@ t.test('X06: a mail that is refused for good is recorded as failed', async (t) =
   const person = await register(service);
   await settled(tables, person.email, 'failed');
   const { body } = await service.get('/auth/events', { token: await logIn(service, person) });
-  t.strictSame(body.events.map(({ type }: { type: string }) => type), ['logged_in', 'confirmation_mail_failed', 'registered']); // biome-ignore format: one thought
+  t.strictSame(
+    body.events.map(({ type }: { type: string }) => type),
+    ['logged_in', 'confirmation_mail_failed', 'registered'],
+  );
 });

@@ -267,5 +267,8 @@ t.test('a person whose application is elsewhere is sent on to it', { skip: noBro
   service.clock.advance({ minutes: 61 });
   await click(own, url);
   const expected = ['confirmed', 'already_confirmed', 'invalid', 'expired'];
-  t.strictSame(application.visits, expected.map((status) => `/welcome?from=mail&confirmation=${status}`)); // biome-ignore format: one thought
+  t.strictSame(
+    application.visits,
+    expected.map((status) => `/welcome?from=mail&confirmation=${status}`),
+  );
 });

@@ -48,10 +48,13 @@ t.test('a service below a path', async (t) => {
     t.match(leave, { kind: 'wrong_account', action: `/accounts${path}/logout` });
     const left = await others.submit(inside(leave));
     t.match(left, { status: 303, headers: { location: `/accounts${path}` } });
-    t.match(setCookies(left).map(({ name, attributes }) => ({ name, ...attributes })), [
-      { name: secure('access'), Secure: '', HttpOnly: '', Path: '/' },
-      { name: secure('refresh'), Secure: '', HttpOnly: '', Path: '/' },
-    ]); // biome-ignore format: one thought
+    t.match(
+      setCookies(left).map(({ name, attributes }) => ({ name, ...attributes })),
+      [
+        { name: secure('access'), Secure: '', HttpOnly: '', Path: '/' },
+        { name: secure('refresh'), Secure: '', HttpOnly: '', Path: '/' },
+      ],
+    );
     t.match(await nobody.submit(inside(page), { password: ada.password }), { status: 200, kind: 'confirmed' });
     const reset = `/auth/password/reset/${await resetTokenBelow(ada.email)}`;
     t.equal((await nobody.go(reset)).action, `/accounts${reset}`);
@@ -69,7 +72,15 @@ t.test('a service below a path', async (t) => {
 t.test('with APP_URL', async (t) => {
   const appUrl = 'https://app.test/welcome?from=mail&confirmation=none#top';
   const service = await startService(t, { APP_URL: appUrl, SERVICE_NAME: 'Tea & Co' });
-  const leadsOn = (status: string) => ({ status: 303, kind: undefined, headers: { location: `https://app.test/welcome?from=mail&confirmation=${status}#top`, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' } }); // biome-ignore format: one line
+  const leadsOn = (status: string) => ({
+    status: 303,
+    kind: undefined,
+    headers: {
+      location: `https://app.test/welcome?from=mail&confirmation=${status}#top`,
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    },
+  });
   const isThere = (page: Visited) => page.text.includes(`href="${appUrl.replaceAll('&', '&amp;')}"`);
   const [own, nobody, others] = [openBrowser(service), openBrowser(service), openBrowser(service)];
 
@@ -80,7 +91,10 @@ t.test('with APP_URL', async (t) => {
     await others.logIn(bob);
     const page = await nobody.go(path);
     t.match(page, { status: 401, kind: 'confirm_with_password' }, 'not while there is something to do');
-    t.equal(page.headers['content-security-policy'], "default-src 'none'; style-src 'self'; form-action 'self' https://app.test; frame-ancestors 'none'; base-uri 'none'"); // biome-ignore format: one line
+    t.equal(
+      page.headers['content-security-policy'],
+      "default-src 'none'; style-src 'self'; form-action 'self' https://app.test; frame-ancestors 'none'; base-uri 'none'",
+    );
     t.match(await nobody.submit(page, { password: 'a wrong one' }), { status: 401, kind: 'confirm_with_password' });
     t.match(await others.go(path), { status: 403, kind: 'wrong_account' });
     t.match(await own.go(path), leadsOn('confirmed'));
@@ -148,7 +162,8 @@ t.test('with CONFIRM_URL, RESET_URL and EMAIL_CHANGE_URL the mails point into th
     RESET_URL: 'https://app.test/reset/{token}',
     EMAIL_CHANGE_URL: 'https://app.test/change?token={token}&more=1',
   });
-  const linkIn = async (address: string, pattern: RegExp, count = 1) => pattern.exec((await service.mailServer.mailTo(address, count)).text ?? '')?.[1] ?? ''; // biome-ignore format: one line
+  const linkIn = async (address: string, pattern: RegExp, count = 1) =>
+    pattern.exec((await service.mailServer.mailTo(address, count)).text ?? '')?.[1] ?? '';
   const ada = await register(service);
   const token = await linkIn(ada.email, /https:\/\/app\.test\/#\/confirm\?token=([\w.-]+)/);
   t.match(await linkIn(ada.email, /(http:\/\/localhost:3000\/auth\/disown\/)/), 'http', 'the other link leads to the service');

@@ -2,7 +2,16 @@ import t, { type Test } from 'tap';
 import { disableUser, requireNamedUser } from '../../src/administration/manage-user.ts';
 import { eventually } from '../support/eventually.ts';
 import { browserAccept, disownPath, openBrowser, type TestBrowser } from '../support/pages.ts';
-import { confirmationPath, confirmationToken, confirmedPerson, emailChangeToken, logIn, type Person, register, resetToken } from '../support/person.ts'; // biome-ignore format: one line
+import {
+  confirmationPath,
+  confirmationToken,
+  confirmedPerson,
+  emailChangeToken,
+  logIn,
+  type Person,
+  register,
+  resetToken,
+} from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startService } from '../support/service.ts';
 
@@ -23,7 +32,15 @@ t.test('the form of a page', async (t) => {
   /** A form as somebody would make it who has not been shown it. */
   const made = (action: string, fields: Record<string, string> = {}) => ({ action, fields });
 
-  async function assertRefusesProofs(t: Test, browser: TestBrowser, action: string, good: string, others: string[], kind: string, entered: Record<string, string> = {}): Promise<void> {
+  async function assertRefusesProofs(
+    t: Test,
+    browser: TestBrowser,
+    action: string,
+    good: string,
+    others: string[],
+    kind: string,
+    entered: Record<string, string> = {},
+  ): Promise<void> {
     const bad = ['', 'x', `${good}x`, good.slice(1), good.toUpperCase(), ...others];
     for (const proof of bad.filter((each) => each.length <= 64)) {
       const page = await browser.submit(made(action, { proof }), entered);
@@ -31,7 +48,7 @@ t.test('the form of a page', async (t) => {
     }
     refused(t, await browser.submit(made(action), entered), 400, 'validation_failed', 'no proof');
     refused(t, await browser.submit(made(action, { proof: 'x'.repeat(65) }), entered), 400, 'validation_failed', 'a long proof');
-  } // biome-ignore format: one signature
+  }
 
   t.test('to confirm does nothing without a genuine proof, however right the password is', async (t) => {
     const [ada, bob] = [await newcomer(), await newcomer()];
@@ -59,11 +76,16 @@ t.test('the form of a page', async (t) => {
     const ada = await newcomer();
     const page = await ada.nobody.go(ada.path);
     t.equal(page.fields['email'], ada.email, 'it shows whose');
-    for (const [browser, password] of [[ada.nobody, 'a wrong one'], [ada.nobody, ''], [ada.own, 'a wrong one'], [ada.nobody, ada.password.toUpperCase()]] as const) {
+    for (const [browser, password] of [
+      [ada.nobody, 'a wrong one'],
+      [ada.nobody, ''],
+      [ada.own, 'a wrong one'],
+      [ada.nobody, ada.password.toUpperCase()],
+    ] as const) {
       const refusal = await browser.submit(page, { password });
       t.match(refusal, { status: 401, kind: 'confirm_with_password', text: /aria-invalid="true"/ });
       t.notOk(refusal.text.includes(password === '' ? 'value=""' : password), 'it does not come back');
-    } // biome-ignore format: a list
+    }
     t.equal(await isConfirmed(ada), false);
     const token = await logIn(service, ada);
     const failures = async () => {
@@ -99,12 +121,12 @@ t.test('the form of a page', async (t) => {
       'the password twice': `${good}&password=other`,
       'the same password twice': `${good}&${good.slice(good.indexOf('password='))}`,
       'the proof twice': `${good}&proof=x`,
-      '__proto__': `${good}&__proto__=x`,
+      __proto__: `${good}&__proto__=x`,
       'a NUL': `${good}%00`,
       'bytes that are no UTF-8': `${good}%ff`,
       'an escape cut short': `${good}%e2%82`,
       'no escape at all': `${good}%zz`,
-    }; // biome-ignore format: a list
+    };
     for (const [what, body] of Object.entries(malformed)) refused(t, await post(body), 400, 'malformed_request', what);
     for (const member of ['unheardOf=1', 'constructor=x', 'toString=', 'token=x', 'newPassword=x']) {
       refused(t, await post(`${good}&${member}`), 400, 'validation_failed', member);
@@ -224,7 +246,16 @@ t.test('the form of a page', async (t) => {
 
   t.test('leads nowhere else, whatever is in its address', async (t) => {
     const { nobody } = await newcomer();
-    for (const text of ['%0d%0aset-cookie:a=b', '%E2%82%AC', '%2F%2Fevil.test', '..%2f..%2f..%2f%2fevil.test', '%5c%5cevil.test', '%20', '%3f%23', 'a%22%3e%3cb%3e']) {
+    for (const text of [
+      '%0d%0aset-cookie:a=b',
+      '%E2%82%AC',
+      '%2F%2Fevil.test',
+      '..%2f..%2f..%2f%2fevil.test',
+      '%5c%5cevil.test',
+      '%20',
+      '%3f%23',
+      'a%22%3e%3cb%3e',
+    ]) {
       for (const path of ['/auth/confirm', '/auth/email/confirm']) {
         const answer = await nobody.submit(made(`${path}/${text}/logout`, { proof: 'x' }));
         t.equal(answer.status, 303, `${path}: ${text}`);
@@ -232,11 +263,15 @@ t.test('the form of a page', async (t) => {
         t.match([origin, pathname], ['https://x.test', `${path}/`], text);
         t.equal(answer.headers['set-cookie'], undefined);
         for (const action of ['', '/resend']) {
-          t.match(await nobody.submit(made(`${path}/${text}${action}`, { proof: 'x' })), { status: 400, kind: 'invalid' }, `${text}${action}`);
+          t.match(
+            await nobody.submit(made(`${path}/${text}${action}`, { proof: 'x' })),
+            { status: 400, kind: 'invalid' },
+            `${text}${action}`,
+          );
         }
       }
       t.match(await nobody.submit(made(`/auth/disown/${text}`, { proof: 'x' })), { status: 400, kind: 'invalid' });
-    } // biome-ignore format: a list
+    }
   });
 
   t.test('of another link is of no use', async (t) => {

@@ -16,11 +16,11 @@ t.test('the answer to a mailed link', async (t) => {
     const ada = await register(service);
     const bob = await confirmedPerson(service);
     const links = {
-      'confirm_with_password': await confirmationPath(service, ada),
-      'disown': await disownPath(service, ada),
-      'reset': `/auth/password/reset/${await resetToken(service, bob)}`,
-      'change_email_with_password': `/auth/email/confirm/${await emailChangeToken(service, bob, 'new.bob@example.com')}`,
-    }; // biome-ignore format: all of them are kinds of pages
+      confirm_with_password: await confirmationPath(service, ada),
+      disown: await disownPath(service, ada),
+      reset: `/auth/password/reset/${await resetToken(service, bob)}`,
+      change_email_with_password: `/auth/email/confirm/${await emailChangeToken(service, bob, 'new.bob@example.com')}`,
+    };
     for (const [kind, path] of Object.entries(links)) {
       for (const accept of ['*/*', 'application/json', 'application/json, */*', 'text/plain', 'image/*', 'application/xhtml+xml', '']) {
         const answer = await service.get(path, { headers: { accept } });
@@ -78,20 +78,28 @@ t.test('the answer to a mailed link', async (t) => {
   /** What every page must be like, whatever it says. */
   function examine(t: import('tap').Test, page: Visited, token: string): void {
     const { kind, headers, text } = page;
-    t.match(headers, {
-      'content-type': 'text/html; charset=utf-8',
-      'content-language': 'en',
-      'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
-      'cross-origin-resource-policy': 'same-origin',
-    }, `${kind}`); // biome-ignore format: a list
+    t.match(
+      headers,
+      {
+        'content-type': 'text/html; charset=utf-8',
+        'content-language': 'en',
+        'cache-control': 'no-store',
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+        'x-frame-options': 'DENY',
+        'cross-origin-resource-policy': 'same-origin',
+      },
+      `${kind}`,
+    );
     const policy = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     t.equal(headers['content-security-policy'], policy, `${kind}: the policy`);
     t.notMatch(text, /<script|<style|\bstyle=|\bon\w+=|javascript:|<img|<iframe|<base/i, `${kind}: nothing inline`);
     const addresses = [...text.matchAll(/\b(?:href|src|action|url|content)="([^"]*)"/g)].map(([, address = '']) => address);
-    t.strictSame(addresses.filter((each) => /^[a-z]+:|^\/\//i.test(each)), [], `${kind}: nothing from elsewhere`); // biome-ignore format: one thought
+    t.strictSame(
+      addresses.filter((each) => /^[a-z]+:|^\/\//i.test(each)),
+      [],
+      `${kind}: nothing from elsewhere`,
+    );
     t.ok(Buffer.byteLength(text) < maxPageBytes, `${kind}: ${Buffer.byteLength(text)} bytes`);
     t.notMatch(text, /<b>|"Jerry|undefined|\[object|<%/, `${kind}: names are escaped`);
     t.match(text, /&lt;b&gt;Tom&lt;\/b&gt; &amp; &quot;Jerry&#39;s&quot;/, `${kind}: names the service`);
@@ -155,7 +163,10 @@ t.test('the answer to a mailed link', async (t) => {
     const expired = look(await nobody.go(lateReset), tokenOf(lateReset));
     look(await nobody.submit(expired), tokenOf(lateReset));
     t.equal(seen.size, 22, `all kinds of pages: ${[...seen].sort().join(' ')}`);
-    t.notOk(service.log.some((line) => [link, otherLink, change, reset, disown].some((path) => line.includes(tokenOf(path)))), 'no token is logged'); // biome-ignore format: one thought
+    t.notOk(
+      service.log.some((line) => [link, otherLink, change, reset, disown].some((path) => line.includes(tokenOf(path)))),
+      'no token is logged',
+    );
   });
 
   t.test('is in the language of the account, or of the browser when there is none', async (t) => {
@@ -165,9 +176,16 @@ t.test('the answer to a mailed link', async (t) => {
       t.equal(headers['content-language'], lang);
       return lang;
     };
-    for (const [languages, expected] of [[undefined, 'en'], ['de', 'de'], ['de-AT,en;q=0.5', 'de'], ['fr, en;q=0.2, de;q=0.1', 'en'], ['xx', 'en'], ['<script>', 'en']] as const) {
+    for (const [languages, expected] of [
+      [undefined, 'en'],
+      ['de', 'de'],
+      ['de-AT,en;q=0.5', 'de'],
+      ['fr, en;q=0.2, de;q=0.1', 'en'],
+      ['xx', 'en'],
+      ['<script>', 'en'],
+    ] as const) {
       t.equal(await languageOf('/auth/confirm/x', languages), expected, `${languages}`);
-    } // biome-ignore format: a list
+    }
     const { email, username, password } = { email: 'uli@example.com', username: 'uli', password: 'ein Passwort von Uli' };
     await service.post('/auth/register', { email, username, password, locale: 'de-CH' });
     const path = await confirmationPath(service, { email });

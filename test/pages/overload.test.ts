@@ -10,7 +10,10 @@ t.test('a page says so when the service is too busy to look at a password, and w
   const [ada, bob] = [await register(service), await confirmedPerson(service)];
   const nobody = openBrowser(service);
   const next = 'a new password of mine';
-  const [page, reset] = [await nobody.go(await confirmationPath(service, ada)), await nobody.go(`/auth/password/reset/${await resetToken(service, bob)}`)]; // biome-ignore format: one line
+  const [page, reset] = [
+    await nobody.go(await confirmationPath(service, ada)),
+    await nobody.go(`/auth/password/reset/${await resetToken(service, bob)}`),
+  ];
   const sendBoth = () =>
     Promise.all([
       nobody.submit(page, { password: ada.password }),

@@ -45,7 +45,13 @@ t.test('every page says the same in every language, in other words', async (t) =
   }
   const texts = (language: Language) => {
     const { continue: lead, password, newPassword, newPasswordConfirmation, email, errors } = pageWords[language];
-    const spoken = Object.values(errors).map((error) => (typeof error === 'string' ? error : error.length === 1 ? (error as (wait: string) => string)('9 s') : (error as (from: number, to: number) => string)(8, 128))); // biome-ignore format: one thought
+    const spoken = Object.values(errors).map((error) =>
+      typeof error === 'string'
+        ? error
+        : error.length === 1
+          ? (error as (wait: string) => string)('9 s')
+          : (error as (from: number, to: number) => string)(8, 128),
+    );
     return [lead('Latchkey'), password, newPassword, newPasswordConfirmation, email, ...spoken];
   };
   t.equal(texts('en').length, texts('de').length);
@@ -73,7 +79,11 @@ t.test('templates of an operator', async (t) => {
   const ownForm = `<% if (it.form) { %><form method="post" action="<%= it.form.action %>"><input name="proof" value="<%= it.form.proof %>">${inputs}</form><% } %>`;
 
   t.test('replace that of all pages, or of one kind', async (t) => {
-    const directory = await templatesIn(t, { 'page.html.eta': `<p>All of <%= it.service %></p>${ownForm}`, 'invalid.html.eta': 'Own <%= it.text.title %>', 'README.md': 'None' }); // biome-ignore format: one line
+    const directory = await templatesIn(t, {
+      'page.html.eta': `<p>All of <%= it.service %></p>${ownForm}`,
+      'invalid.html.eta': 'Own <%= it.text.title %>',
+      'README.md': 'None',
+    });
     const own = loadPageTemplates(directory);
     t.equal(own.render(viewOf('used', 'en', { service: 'A & B' })), '<p>All of A &amp; B</p>');
     t.equal(own.render(viewOf('invalid', 'de')), `Own ${pageWords.de.pages.invalid(facts).title}`);
@@ -86,13 +96,25 @@ t.test('templates of an operator', async (t) => {
   const broken = {
     'cannot be parsed': [{ 'page.html.eta': '<% if (it.form) { %> no end' }, /- confirmed: /],
     'throws for one kind of page': [{ 'invalid.html.eta': '<%= it.no.such.thing %>' }, /^ {2}- invalid: /m],
-    'forgets where its form is sent': [{ 'confirm.html.eta': `<%= it.form.proof %>${inputs}` }, /- confirm does not contain \/the\/action of it\.form$/m],
-    'forgets the proof of its form': [{ 'disown.html.eta': `<%= it.form.action %>${inputs}` }, /- disown does not contain the-proof of it\.form$/m],
-    'forgets an input of its form': [{ 'reset.html.eta': '<%= it.form.action %> <%= it.form.proof %>' }, /- reset does not contain name="password" of it\.form$/m],
+    'forgets where its form is sent': [
+      { 'confirm.html.eta': `<%= it.form.proof %>${inputs}` },
+      /- confirm does not contain \/the\/action of it\.form$/m,
+    ],
+    'forgets the proof of its form': [
+      { 'disown.html.eta': `<%= it.form.action %>${inputs}` },
+      /- disown does not contain the-proof of it\.form$/m,
+    ],
+    'forgets an input of its form': [
+      { 'reset.html.eta': '<%= it.form.action %> <%= it.form.proof %>' },
+      /- reset does not contain name="password" of it\.form$/m,
+    ],
     'has no form at all': [{ 'page.html.eta': 'Hello' }, /- wrong_account does not contain/],
-    'has a name that is none': [{ 'conform.html.eta': '' }, /- conform\.html\.eta is no template: there are page\.html\.eta, .*disown\.html\.eta/],
+    'has a name that is none': [
+      { 'conform.html.eta': '' },
+      /- conform\.html\.eta is no template: there are page\.html\.eta, .*disown\.html\.eta/,
+    ],
     'is named as that of a mail': [{ 'page.text.eta': '' }, /- page\.text\.eta is no template/],
-  } as const; // biome-ignore format: a list
+  } as const;
   for (const [fault, [files, message]] of Object.entries(broken)) {
     t.test(`stop the start when one ${fault}`, async (t) => {
       const directory = await templatesIn(t, files);
@@ -120,7 +142,10 @@ t.test('templates of an operator', async (t) => {
   });
 
   t.test('are what people see', async (t) => {
-    const directory = await templatesIn(t, { 'invalid.html.eta': '<body data-page="mine"><%= it.service %>', 'confirm_with_password.html.eta': `<body data-page="own">${ownForm}` }); // biome-ignore format: one line
+    const directory = await templatesIn(t, {
+      'invalid.html.eta': '<body data-page="mine"><%= it.service %>',
+      'confirm_with_password.html.eta': `<body data-page="own">${ownForm}`,
+    });
     const service = await startService(t, { PAGES_DIR: directory, SERVICE_NAME: 'A & B' });
     const browser = openBrowser(service);
     const invalid = await browser.go('/auth/confirm/x');

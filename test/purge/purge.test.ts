@@ -93,7 +93,11 @@ t.test('the purge', async (t) => {
     const both = { ...newDetails(), email: one.email, username: two.username };
     const taken = await service.post('/auth/register', { ...both, email: confirmed.email });
     refused(t, taken, 409, 'email_taken');
-    t.strictSame(taken.body.errors.map(({ pointer }: { pointer: string }) => pointer), ['/email'], 'the free one is not named'); // biome-ignore format: one thought
+    t.strictSame(
+      taken.body.errors.map(({ pointer }: { pointer: string }) => pointer),
+      ['/email'],
+      'the free one is not named',
+    );
     t.equal((await service.post('/auth/register', { ...both, email: `next.${one.email}` })).status, 201);
     t.ok(await exists(one));
     t.equal((await service.post('/auth/register', { ...newDetails(), email: one.email })).status, 201);
@@ -136,7 +140,10 @@ t.test('the purge', async (t) => {
     t.equal(await left(), 2);
     holdClock(clock, new Date(at.getTime() + 7 * daySeconds * 1000 + 1));
     await purgeNow(service);
-    t.strictSame((await tables.select().from(mails).where(eq(mails.userId, person.id))).map(({ id }) => id), [queued.id]); // biome-ignore format: one thought
+    t.strictSame(
+      (await tables.select().from(mails).where(eq(mails.userId, person.id))).map(({ id }) => id),
+      [queued.id],
+    );
     await tables.delete(mails);
   });
 
@@ -214,5 +221,8 @@ t.test('accounts that were never confirmed are kept for as long as it is configu
   t.ok(await logIn(shorter, person));
   await leap(service.clock, again, 2);
   await purgeNow(shorter);
-  t.strictSame((await again.select().from(users)).map((row) => row.id), [kept.id]); // biome-ignore format: one thought
+  t.strictSame(
+    (await again.select().from(users)).map((row) => row.id),
+    [kept.id],
+  );
 });

@@ -43,9 +43,19 @@ t.test('accounts that are changed and deleted at once', { skip: !onServer && 'ne
       for (const answer of answers.filter(({ status }) => status === 409)) refused(t, answer, 409, 'username_taken');
       const holders = await tables.select().from(users).where(eq(users.usernameCanonical, wanted.toLowerCase()));
       t.equal(holders.length, 1);
-      const recorded = and(inArray(events.userId, all.map(({ id }) => id)), eq(events.type, 'username_changed')); // biome-ignore format: one thought
+      const recorded = and(
+        inArray(
+          events.userId,
+          all.map(({ id }) => id),
+        ),
+        eq(events.type, 'username_changed'),
+      );
       const rows = await tables.select().from(events).where(recorded);
-      t.strictSame(rows.map(({ userId }) => userId), [holders[0]?.id], 'nothing is recorded of those who lost'); // biome-ignore format: one thought
+      t.strictSame(
+        rows.map(({ userId }) => userId),
+        [holders[0]?.id],
+        'nothing is recorded of those who lost',
+      );
     }
   });
 

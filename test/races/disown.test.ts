@@ -39,7 +39,11 @@ t.test('"this was not me" in parallel with all that an account does', { skip: !o
         t.equal(disowned, 0);
       } else {
         t.equal(codes.filter((code) => code === 204).length, 1, 'one has cancelled it');
-        t.strictSame(codes.filter((code) => ![204, 'invalid_token', 'unauthenticated'].includes(code)), [], 'the others find nothing'); // biome-ignore format: one thought
+        t.strictSame(
+          codes.filter((code) => ![204, 'invalid_token', 'unauthenticated'].includes(code)),
+          [],
+          'the others find nothing',
+        );
         t.strictSame(await rowsOf(person.id), nothing);
         t.equal(disowned, 1);
       }
@@ -77,7 +81,11 @@ t.test('"this was not me" in parallel with all that an account does', { skip: !o
       const answers = await allAtOnce(16, instances, (instance, index) =>
         (asked[(index + round) % asked.length] as (typeof asked)[number])(instance),
       );
-      t.strictSame(answers.filter(({ status }) => status >= 500).map(({ text }) => text), [], 'never a fault of the service'); // biome-ignore format: one thought
+      t.strictSame(
+        answers.filter(({ status }) => status >= 500).map(({ text }) => text),
+        [],
+        'never a fault of the service',
+      );
       t.strictSame(await rowsOf(id), nothing, 'nothing of it is left');
       const [again] = await tables.select().from(users).where(eq(users.emailCanonical, email));
       if (again !== undefined) t.equal(await tables.$count(mails, eq(mails.userId, again.id)), 0, 'whoever came next is not written to');

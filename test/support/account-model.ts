@@ -100,7 +100,9 @@ export async function assertInvariants(model: Model, world: World): Promise<void
     assert(refresh.status === 401, `a dead session of ${owner.name} is refreshed`);
   }
   const rows = await tables.select().from(users);
-  const own = rows.filter(({ email }) => email.includes(`.run${model.run}@`)).map(({ email, username, confirmedAt }) => `${email} ${username} ${confirmedAt !== null}`); // biome-ignore format: one thought
+  const own = rows
+    .filter(({ email }) => email.includes(`.run${model.run}@`))
+    .map(({ email, username, confirmedAt }) => `${email} ${username} ${confirmedAt !== null}`);
   const expected = model.accounts.filter(({ alive }) => alive).map(({ address, name, confirmed }) => `${address} ${name} ${confirmed}`);
   assert(own.sort().join() === expected.sort().join(), `there are ${own}, not ${expected}`);
 }
@@ -112,7 +114,10 @@ export async function keepLink(model: Model, { service }: World, owner: Account,
   let token: string | undefined;
   await eventually(`a mail to ${address} with a link to ${purpose}`, () => {
     const mails = service.mailServer.received.filter(({ recipients }) => recipients.includes(address));
-    const tokens = mails.flatMap(linksOf).filter((link) => link.includes(prefix)).map((link) => link.split(prefix)[1]); // biome-ignore format: one thought
+    const tokens = mails
+      .flatMap(linksOf)
+      .filter((link) => link.includes(prefix))
+      .map((link) => link.split(prefix)[1]);
     token = tokens.find((each) => each !== undefined && !known.has(each));
     return token !== undefined;
   });
