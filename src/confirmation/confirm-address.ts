@@ -2,6 +2,7 @@ import type { Origin } from '../identity/events.ts';
 import { findUserById, linkState, markConfirmed, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
+import type { ActionClaims } from '../tokens/action-token.ts';
 
 export type ConfirmationStatus = 'confirmed' | 'already_confirmed';
 
@@ -17,7 +18,19 @@ export interface Confirmation {
  * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`
  */
 export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
-  const claims = actionTokens.confirmation.read(token);
+  return requireOwnerOf({ actionTokens, db }, actionTokens.confirmation.read(token));
+}
+
+/**
+ * Finds the account whose address a token proves, or has proven while it lived: good for sending another one.
+ *
+ * @throws Problem `invalid_token` as {@link requireTokenOwner} does
+ */
+export async function requireFormerOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
+  return requireOwnerOf({ actionTokens, db }, actionTokens.confirmation.peek(token));
+}
+
+async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, claims: ActionClaims): Promise<UserRow> {
   const user = await findUserById(db, claims.sub);
   if (user === undefined || !actionTokens.confirmation.isSignedOver(claims, linkState.confirmation(user)))
     throw new Problem('invalid_token');

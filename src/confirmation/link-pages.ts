@@ -1,10 +1,8 @@
 import type { FastifyInstance } from 'fastify';
-import { findUserById, linkState, type UserRow } from '../identity/users.ts';
 import { createLinkPages } from '../pages/link-pages.ts';
 import type { PageKind } from '../pages/words/words.ts';
-import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
-import { confirmAddress, requireTokenOwner } from './confirm-address.ts';
+import { confirmAddress, requireFormerOwner, requireTokenOwner } from './confirm-address.ts';
 import { resendConfirmation } from './confirmation-mails.ts';
 
 /** What an application is told of a link that somebody has followed, in place of a page. */
@@ -17,25 +15,15 @@ const appStatuses: Partial<Record<PageKind, string>> = {
 
 /** The pages of the confirmation link. */
 export function confirmationPages(app: FastifyInstance, services: Services) {
-  const { actionTokens, config, db } = services;
-
-  async function requireFormerOwner(token: string): Promise<UserRow> {
-    const claims = actionTokens.confirmation.peek(token);
-    const user = await findUserById(db, claims.sub);
-    if (user === undefined || !actionTokens.confirmation.isSignedOver(claims, linkState.confirmation(user)))
-      throw new Problem('invalid_token');
-    return user;
-  }
-
   return createLinkPages(app, services, {
     path: '/auth/confirm',
     ask: 'confirm',
     askPassword: 'confirm_with_password',
     appStatus: (kind) => appStatuses[kind],
     addressOf: ({ email }) => email,
-    acceptsBareLink: config.confirmPolicy === 'link',
+    acceptsBareLink: services.config.confirmPolicy === 'link',
     requireOwner: (token) => requireTokenOwner(services, token),
-    requireFormerOwner,
+    requireFormerOwner: (token) => requireFormerOwner(services, token),
     async settle(owner, origin) {
       const { user, status } = await confirmAddress(services, owner, origin);
       return { user, kind: status };

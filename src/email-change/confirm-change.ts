@@ -5,6 +5,7 @@ import { findUserById, linkState, lockUnchangedUser, type UserRow, updateUser, v
 import { enqueueNotice } from '../mail/notice.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
+import type { ActionClaims } from '../tokens/action-token.ts';
 
 const stateOf = linkState['email-change'];
 
@@ -16,11 +17,22 @@ const stateOf = linkState['email-change'];
  * @throws Problem `used_token` when it was used, another address was asked for, or the password or address was changed
  */
 export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
-  const tokens = actionTokens['email-change'];
-  const claims = tokens.read(token);
+  return requireOwnerOf({ actionTokens, db }, actionTokens['email-change'].read(token));
+}
+
+/**
+ * Finds the account that a token may give another address, or might have while it lived: good for sending another one.
+ *
+ * @throws Problem `invalid_token` or `used_token` as {@link requireTokenOwner} does
+ */
+export async function requireFormerOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
+  return requireOwnerOf({ actionTokens, db }, actionTokens['email-change'].peek(token));
+}
+
+async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, claims: ActionClaims): Promise<UserRow> {
   const user = await findUserById(db, claims.sub);
   if (user === undefined) throw new Problem('invalid_token');
-  if (user.disabledAt !== null || !tokens.isSignedOver(claims, stateOf(user))) throw new Problem('used_token');
+  if (user.disabledAt !== null || !actionTokens['email-change'].isSignedOver(claims, stateOf(user))) throw new Problem('used_token');
   return user;
 }
 

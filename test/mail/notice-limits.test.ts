@@ -1,5 +1,8 @@
 import t from 'tap';
+import { resetRequests } from '../../src/db/schema.ts';
+import { eventually } from '../support/eventually.ts';
 import { outboxEmpty } from '../support/held-clock.ts';
+import { linksOf } from '../support/mail-server.ts';
 import { confirmedPerson, logIn, newDetails, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
@@ -55,6 +58,24 @@ t.test('nobody is pestered through an account that is not theirs', async (t) => 
     };
     for (let times = 0; times < 5; times += 1) t.equal((await ask()).status, 202);
     refused(t, await ask(), 429, 'rate_limited');
+  });
+
+  t.test('an address whose owner has said that it was not them is left alone, whatever is tried', async (t) => {
+    const details = newDetails();
+    await register(service, details);
+    const token = new URL(linksOf(await service.mailServer.mailTo(details.email))[1] ?? '').pathname.replace('/auth/disown/', '');
+    t.equal((await service.post('/auth/disown', { token })).status, 204);
+    const again = await register(service, details);
+    const session = await logIn(service, again);
+    t.equal((await service.post('/auth/password/forgot', { email: details.email })).status, 202);
+    await eventually('it has been looked at', async () => (await tables.$count(resetRequests)) === 0);
+    const body = { currentPassword: details.password, newPassword: details.password };
+    t.equal((await service.request('PUT', '/auth/password', { token: session, body })).status, 204);
+    const mallory = await register(service);
+    const ask = { newEmail: details.email, password: mallory.password };
+    t.equal((await service.post('/auth/me/deletion', { password: details.password }, { token: session })).status, 204);
+    refused(t, await service.post('/auth/email', ask, { token: await logIn(service, mallory) }), 429, 'rate_limited');
+    t.equal(await mailsTo(details.email, /./), 1, 'it has had the one mail by which it learnt of this');
   });
 
   t.test('an account has ten other names a day', async (t) => {
