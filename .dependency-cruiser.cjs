@@ -5,7 +5,7 @@ const capabilities = 'registration|confirmation|sessions|passwords|email-change|
 const bottom = '^src/(config|environment|clock|failpoints|repeater)\\.ts$|^src/problems/';
 const data = `${bottom}|^src/db/`;
 const mechanisms = `${data}|^src/(credentials|tokens|identity)/`;
-const middle = `${mechanisms}|^src/(guard|http|mail|pages)/|^src/services\\.ts$`;
+const middle = `${mechanisms}|^src/(guard|http|limits|mail|pages)/|^src/services\\.ts$`;
 
 const layer = (name, from, to) => ({ name, severity: 'error', from: { path: from }, to: { path: '^src/', pathNot: `${from}|${to}` } });
 
@@ -23,10 +23,10 @@ module.exports = {
     layer('problems', '^src/problems/', '^src/(config|clock)\\.ts$'),
     layer('db', '^src/db/', bottom),
     layer('mechanisms', '^src/(credentials|tokens|identity)/', data),
-    layer('middle', '^src/(guard|http|mail)/', mechanisms),
-    layer('pages', '^src/pages/', `${mechanisms}|^src/(guard|http|mail)/`),
-    layer('purge', '^src/purge/', `${mechanisms}|^src/(guard|mail)/`),
-    layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|mail|pages)/`),
+    layer('middle', '^src/(guard|http|limits|mail)/', mechanisms),
+    layer('pages', '^src/pages/', `${mechanisms}|^src/(guard|http|limits|mail)/`),
+    layer('purge', '^src/purge/', `${mechanisms}|^src/(guard|limits|mail)/`),
+    layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|limits|mail|pages)/`),
     {
       name: 'capabilities-apart',
       severity: 'error',

@@ -18,6 +18,8 @@ import { corsPlugin } from './http/cors.ts';
 import { httpPlugin } from './http/plugin.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { serverOptions } from './http/server-options.ts';
+import { requestLimitPlugin } from './limits/request-limits.ts';
+import { tokenGuessesPlugin } from './limits/token-guesses.ts';
 import { mailboxRoutes } from './mailbox/routes.ts';
 import { docsPlugin } from './operations/docs.ts';
 import { healthRoutes } from './operations/health-routes.ts';
@@ -102,6 +104,8 @@ async function assemble(app: FastifyInstance, services: Services): Promise<void>
   const { config, mailbox } = services;
   const { protection } = config.sessions;
   await app.register(guardPlugin, { ...services, protection, accessCookie: services.sessionCookies.access });
+  await app.register(requestLimitPlugin, services.limits);
+  await app.register(tokenGuessesPlugin, services.limits);
   app.register(metricsPlugin, services);
   app.register(problemRoutes);
   app.register(healthRoutes, services);

@@ -23,6 +23,8 @@ export interface Config {
   readonly confirmPolicy: ConfirmPolicy;
   /** Whether cool-downs and limits apply; off only for load tests. */
   readonly rateLimit: boolean;
+  /** Where the limits are counted, a `redis://` URL; none means in the database. */
+  readonly redisUrl: string | undefined;
 }
 
 export interface ServerConfig {
@@ -140,6 +142,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const base = publicUrl.replace(/\/+$/, '');
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
+  const redisUrl = read.optional('REDIS_URL');
+  if (redisUrl !== undefined) read.url('REDIS_URL', redisUrl, { schemes: ['redis', 'rediss'] });
   if (databaseUrl !== undefined) read.url('DATABASE_URL', databaseUrl, { schemes: ['postgres', 'postgresql'] });
   if (smtpUrl !== undefined) read.url('SMTP_URL', smtpUrl, { schemes: ['smtp', 'smtps'] });
 
@@ -196,6 +200,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     appUrl: read.optional('APP_URL') === undefined ? undefined : read.appUrl('APP_URL'),
     pagesDir: read.optional('PAGES_DIR'),
     confirmPolicy: read.oneOf('CONFIRM_POLICY', confirmPolicies, 'session'),
+    redisUrl,
     rateLimit: read.oneOf('RATE_LIMIT', ['on', 'off'], 'on') === 'on',
   };
   if (read.faults.length > 0) throw new ConfigError(read.faults);

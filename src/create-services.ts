@@ -12,6 +12,7 @@ import { sessionCookies } from './guard/cookies.ts';
 import { createCrossOriginCheck } from './guard/cross-origin.ts';
 import { openRevocationFeed } from './guard/revocation-feed.ts';
 import { createEventBuffer } from './identity/event-buffer.ts';
+import { createLimits } from './limits/create-limits.ts';
 import { createComposer } from './mail/composer.ts';
 import { type Mailbox, openMailbox } from './mail/mailbox.ts';
 import { createSmtpTransport } from './mail/smtp-transport.ts';
@@ -60,6 +61,16 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
   const actionTokens = await createAllActionTokens(app, foundations);
   const { mailbox, worker } = await startMail(app, foundations, actionTokens);
   const formProofs = createFormProofs(secrets);
+  const clientDigest = createClientDigest(secrets[0] as string);
+  const limits = closeWith(
+    app,
+    await createLimits({
+      ...{ db, clock, clientDigest, log: app.log },
+      isOn: config.rateLimit,
+      redisUrl: config.redisUrl,
+      secret: secrets[0] as string,
+    }),
+  );
   const pages = createPages(config, loadPageTemplates(config.pagesDir), formProofs);
 
   return {
@@ -74,7 +85,8 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     keyRing,
     revocations,
     eventBuffer,
-    clientDigest: createClientDigest(secrets[0] as string),
+    clientDigest,
+    limits,
     checkOrigin: createCrossOriginCheck(publicUrl, config.sessions.corsOrigins),
     sessionCookies: sessionCookies(publicUrl),
     pages,

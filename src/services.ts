@@ -8,6 +8,7 @@ import type { SessionCookies } from './guard/cookies.ts';
 import type { CrossOriginCheck } from './guard/cross-origin.ts';
 import type { RevocationFeed } from './guard/revocation-feed.ts';
 import type { EventBuffer } from './identity/event-buffer.ts';
+import type { Limits } from './limits/create-limits.ts';
 import type { Mailbox } from './mail/mailbox.ts';
 import type { MailOutage } from './mail/server-monitor.ts';
 import type { FormProofs } from './pages/forms.ts';
@@ -32,6 +33,7 @@ export interface Services {
   readonly eventBuffer: EventBuffer;
   readonly clientDigest: ClientDigest;
   readonly checkOrigin: CrossOriginCheck;
+  readonly limits: Limits;
   readonly sessionCookies: SessionCookies;
   readonly actionTokens: Readonly<Record<Purpose, ActionTokens>>;
   readonly pages: Pages;

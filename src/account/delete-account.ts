@@ -1,5 +1,5 @@
+import { requirePassword } from '../guard/current-password.ts';
 import { lockAmongAdministrators, removeUser } from '../identity/administrators.ts';
-import { requirePassword } from '../identity/current-password.ts';
 import type { Origin } from '../identity/events.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -7,13 +7,13 @@ import type { Services } from '../services.ts';
 /**
  * Deletes the account of whoever is logged in, with its sessions, events and mails; those that wait are not sent.
  *
- * @throws Problem `wrong_password`
+ * @throws Problem `wrong_password`, and `rate_limited` after too many of them
  * @throws Problem `last_administrator`
  * @throws Problem `unauthenticated` when the account has gone since the session was checked
  * @throws Problem `service_unavailable` when too many passwords are being checked
  */
 export async function deleteAccount(
-  services: Pick<Services, 'clock' | 'db' | 'hasher' | 'revocations'>,
+  services: Pick<Services, 'clock' | 'db' | 'hasher' | 'limits' | 'revocations'>,
   userId: string,
   password: string,
   origin: Origin,

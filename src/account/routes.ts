@@ -8,6 +8,7 @@ import { presentEvent } from '../identity/event-schema.ts';
 import { findEvents } from '../identity/events.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import { requireUser } from '../identity/users.ts';
+import { exportLimit } from '../limits/limits.ts';
 import type { Services } from '../services.ts';
 import { deleteAccount } from './delete-account.ts';
 import { exportAccount } from './export-account.ts';
@@ -17,7 +18,7 @@ import { updateProfile } from './update-profile.ts';
 /** The account in its owner's hands. */
 export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const tags = ['Accounts'];
-  const { clock, db } = services;
+  const { clock, db, limits } = services;
 
   app.route({
     method: 'GET',
@@ -79,14 +80,20 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'GET',
     url: '/auth/me/export',
-    config: { access: 'session' },
+    config: { access: 'session', problems: ['rate_limited'] },
     schema: {
       operationId: 'exportMe',
       tags,
       summary: 'All that is stored about the user',
+      description: 'At most ten times an hour.',
       response: { 200: AccountExport },
     },
-    handler: (request) => exportAccount(db, requireSession(request).userId, clock.now()),
+    async handler(request) {
+      const { userId } = requireSession(request);
+      // It reads all that there is.
+      await limits.limiter.take([{ limit: exportLimit, subject: userId }]);
+      return exportAccount(db, userId, clock.now());
+    },
   });
 
   app.route({

@@ -7,7 +7,7 @@ import { enqueueMail } from '../mail/outbox.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'limits' | 'wakeMail'>;
 
 /**
  * Sends another confirmation mail; the links of earlier ones go on working.
@@ -16,16 +16,17 @@ type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'wakeMail'>;
  *
  * @returns the seconds until another one may be asked for
  * @throws Problem `already_confirmed`
- * @throws Problem `rate_limited` within the cool-down
+ * @throws Problem `rate_limited` within the cool-down, or when the address has been written to too often
  */
 export async function resendConfirmation(services: Needs, userId: string, origin: Origin): Promise<number> {
-  const { clock, db, wakeMail } = services;
+  const { clock, db, limits, wakeMail } = services;
   const retryAfter = await db.transaction(async (tx) => {
     const user = await lockUser(tx, userId);
     if (user === undefined) throw new Problem('unauthenticated');
     if (user.confirmedAt !== null) throw new Problem('already_confirmed');
     const { seconds } = await waitFor(services, tx, user);
-    if (seconds > 0) throw new Problem('rate_limited', { retryAfterSeconds: seconds });
+    const retryAfterSeconds = seconds > 0 ? seconds : await limits.recipients.secondsToWait(tx, user.emailCanonical);
+    if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
     await recordEvent(tx, userId, 'confirmation_requested', origin, clock);
     await enqueueMail(tx, { userId, kind: 'confirmation', recipient: user.email }, clock);
     return (await waitFor(services, tx, user)).seconds;

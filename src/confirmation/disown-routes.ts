@@ -23,13 +23,13 @@ const Disownable = strictObject(
 /** "This was not me": for the owner of an address with which somebody else has registered. */
 export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const tags = ['Confirmation'];
-  const { pages, formProofs } = services;
+  const { formProofs, limits, pages } = services;
   const actionOf = (token: string) => `/auth/disown/${token}`;
 
   app.route({
     method: 'GET',
     url: '/auth/disown/:token',
-    config: { access: 'public', problems: ['invalid_token', 'already_confirmed', 'expired_token'] },
+    config: { access: 'public', takesMailedToken: true, problems: ['already_confirmed', 'expired_token'] },
     schema: {
       operationId: 'getDisownable',
       tags,
@@ -49,7 +49,7 @@ export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
   app.route({
     method: 'POST',
     url: '/auth/disown',
-    config: { access: 'public', problems: ['invalid_token', 'already_confirmed', 'expired_token'] },
+    config: { access: 'public', takesMailedToken: true, problems: ['already_confirmed', 'expired_token'] },
     schema: {
       operationId: 'disown',
       tags,
@@ -94,7 +94,8 @@ export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
 
   /** Shows every refusal as a page. */
   async function show(visit: Visit, work: () => Promise<FastifyReply>): Promise<never> {
-    return work().catch((error: unknown) => {
+    return work().catch(async (refusal: unknown) => {
+      const error = await limits.tokens.judge(refusal, visit.request.ip);
       if (!(error instanceof Problem)) throw error;
       const { code, status } = error;
       if (code === 'already_confirmed') return pages.send(visit.request, visit.reply, { kind: 'disown_confirmed', status });

@@ -28,7 +28,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
   app.route({
     method: 'GET',
     url: '/auth/confirm/:token',
-    config: { access: 'public', problems: ['invalid_token', 'unauthenticated', 'wrong_account', 'expired_token'] },
+    config: { access: 'public', takesMailedToken: true, problems: ['unauthenticated', 'wrong_account', 'expired_token'] },
     schema: {
       operationId: 'confirmByLink',
       tags: ['Confirmation'],
@@ -55,15 +55,8 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
     url: '/auth/confirm',
     config: {
       access: 'public',
-      problems: [
-        'invalid_token',
-        'unauthenticated',
-        'invalid_credentials',
-        'wrong_account',
-        'expired_token',
-        'rate_limited',
-        'service_unavailable',
-      ],
+      takesMailedToken: true,
+      problems: ['unauthenticated', 'invalid_credentials', 'wrong_account', 'expired_token', 'service_unavailable'],
     },
     schema: {
       operationId: 'confirm',

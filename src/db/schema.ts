@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { boolean, customType, index, integer, pgTable, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core';
+import { boolean, customType, index, integer, pgTable, primaryKey, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core';
 
 /** Text that is compared byte by byte, so that equality is the same in every locale and on every engine. */
 const byteText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
@@ -100,6 +100,30 @@ export const events = pgTable(
   (table) => [index('events_user_id_idx').on(table.userId, table.id), index('events_at_idx').on(table.at)],
 );
 
+/** From where somebody who knew the password has come lately, as digests: guesses from elsewhere do not lock these out. */
+export const knownNetworks = pgTable(
+  'known_networks',
+  {
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    network: text('network').notNull(),
+    lastUsedAt: instant('last_used_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.userId, table.network] }), index('known_networks_last_used_at_idx').on(table.lastUsedAt)],
+);
+
+/** How often something was done in a window of time. Whom it is counted for is in the key as a digest only. */
+export const rateLimits = pgTable(
+  'rate_limits',
+  {
+    key: byteText('key').primaryKey(),
+    used: integer('used').notNull(),
+    resetsAt: instant('resets_at').notNull(),
+  },
+  (table) => [index('rate_limits_resets_at_idx').on(table.resetsAt)],
+);
+
 /** The outbox: a mail is a row, committed together with what it tells of, until a worker has sent it. */
 export const mails = pgTable(
   'mails',
@@ -128,7 +152,6 @@ export const mails = pgTable(
   (table) => [
     index('mails_due_at_idx').on(table.dueAt).where(sql`${table.status} = 'queued'`),
     index('mails_settled_at_idx').on(table.settledAt).where(sql`${table.status} <> 'queued'`),
-    index('mails_recipient_idx').on(table.recipient, table.kind, table.createdAt),
     index('mails_user_id_idx').on(table.userId, table.kind, table.createdAt),
   ],
 );

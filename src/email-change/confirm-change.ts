@@ -46,10 +46,11 @@ async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens
  * @throws Problem `email_taken` when the address went to somebody else meanwhile; the link works once it is free
  */
 export async function confirmEmailChange(
-  { clock, db, wakeMail }: Pick<Services, 'clock' | 'db' | 'wakeMail'>,
+  services: Pick<Services, 'clock' | 'db' | 'limits' | 'wakeMail'>,
   owner: UserRow,
   origin: Origin,
 ): Promise<UserRow> {
+  const { clock, db, wakeMail } = services;
   try {
     const changed = await db.transaction(async (tx) => {
       const current = await lockUnchangedUser(tx, owner);
@@ -58,7 +59,7 @@ export async function confirmEmailChange(
       const address = { email, emailCanonical: lowerAscii(email), confirmedAt: clock.now() };
       const user = await updateUser(tx, owner.id, { ...address, ...voidPending(current) });
       await recordEvents(tx, owner.id, current.confirmedAt === null ? ['email_changed', 'confirmed'] : ['email_changed'], origin, clock);
-      await enqueueNotice(tx, current, 'email_changed', clock);
+      await enqueueNotice(tx, services, current, 'email_changed');
       return user;
     });
     wakeMail();

@@ -1,17 +1,17 @@
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import type { Queryable } from '../db/database.ts';
-import { requirePassword } from '../identity/current-password.ts';
+import { requirePassword } from '../guard/current-password.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { findUserByEmail, linkState, lockUnchangedUser, updateUser } from '../identity/users.ts';
-import { hourlyLimitSeconds, recentMails, recentMailsTo } from '../mail/cool-down.ts';
+import { hourlyLimitSeconds, recentMails } from '../mail/cool-down.ts';
 import { enqueueNotice } from '../mail/notice.ts';
 import { enqueueMail } from '../mail/outbox.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { EmailChangeBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'wakeMail'>;
 
 /**
  * Asks for another address: a link goes to the new one, a notice to the old one, which rules until the link is followed.
@@ -22,7 +22,7 @@ type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'wakeMail'>;
  * @throws Problem `validation_failed`
  * @throws Problem `wrong_password`
  * @throws Problem `email_taken`, by an account of anybody's, one's own included
- * @throws Problem `rate_limited` after five an hour or ten a day, of this account or to this address
+ * @throws Problem `rate_limited` after five an hour or ten a day of this account, and when the address has been written to too often
  */
 export async function requestEmailChange(services: Needs, userId: string, body: EmailChangeBody, origin: Origin): Promise<string> {
   const { clock, config, db, wakeMail } = services;
@@ -38,23 +38,24 @@ export async function requestEmailChange(services: Needs, userId: string, body: 
   await db.transaction(async (tx) => {
     const current = await lockUnchangedUser(tx, user);
     if (current === undefined) throw new Problem('wrong_password');
-    const wait = config.rateLimit ? await secondsToWait(tx, userId, newEmail, clock.now()) : 0;
-    if (wait > 0) throw new Problem('rate_limited', { retryAfterSeconds: wait });
+    const retryAfterSeconds = config.rateLimit ? await secondsToWait(services, tx, userId, newEmail) : 0;
+    if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
     const pending = { pendingEmail: newEmail.address, pendingEmailSince: clock.now() };
     const state = linkState['email-change'](await updateUser(tx, userId, pending));
     await recordEvent(tx, userId, 'email_change_requested', origin, clock);
     await enqueueMail(tx, { userId, kind: 'email_change', recipient: newEmail.address, state }, clock);
-    await enqueueNotice(tx, current, 'email_change_requested', clock);
+    await enqueueNotice(tx, services, current, 'email_change_requested');
   });
   wakeMail();
   return newEmail.address;
 }
 
 /** Nobody is to be written to again and again through accounts that are not theirs. */
-async function secondsToWait(tx: Queryable, userId: string, { address, canonical }: EmailAddress, now: Date): Promise<number> {
+async function secondsToWait({ clock, limits }: Needs, tx: Queryable, userId: string, { canonical }: EmailAddress): Promise<number> {
+  const now = clock.now();
   return Math.max(
     hourlyLimitSeconds(await recentMails(tx, userId, 'email_change'), now),
-    hourlyLimitSeconds(await recentMailsTo(tx, address, 'email_change'), now),
     await quietSeconds(tx, canonical, now),
+    await limits.recipients.secondsToWait(tx, canonical),
   );
 }

@@ -41,7 +41,8 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
     url: '/auth/email/confirm/:token',
     config: {
       access: 'public',
-      problems: ['invalid_token', 'unauthenticated', 'wrong_account', 'email_taken', 'expired_token', 'used_token'],
+      takesMailedToken: true,
+      problems: ['unauthenticated', 'wrong_account', 'email_taken', 'expired_token', 'used_token'],
     },
     schema: {
       operationId: 'confirmEmailChangeByLink',
@@ -64,15 +65,14 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
     url: '/auth/email/confirm',
     config: {
       access: 'public',
+      takesMailedToken: true,
       problems: [
-        'invalid_token',
         'unauthenticated',
         'invalid_credentials',
         'wrong_account',
         'email_taken',
         'expired_token',
         'used_token',
-        'rate_limited',
         'service_unavailable',
       ],
     },

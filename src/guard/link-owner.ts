@@ -4,6 +4,7 @@ import type { PasswordHasher } from '../credentials/password-hashing.ts';
 import { originOf } from '../http/origin.ts';
 import type { EventBuffer } from '../identity/event-buffer.ts';
 import type { UserRow } from '../identity/users.ts';
+import type { Limits } from '../limits/create-limits.ts';
 import { Problem } from '../problems/problem.ts';
 import { type Guard, unauthenticated } from './plugin.ts';
 
@@ -12,6 +13,7 @@ interface Needs {
   readonly eventBuffer: EventBuffer;
   readonly guard: Guard;
   readonly hasher: PasswordHasher;
+  readonly limits: Pick<Limits, 'passwords'>;
 }
 
 /**
@@ -20,13 +22,16 @@ interface Needs {
  *
  * @throws Problem `unauthenticated` without a session, `wrong_account` with the session of somebody else
  * @throws Problem `invalid_credentials` for a wrong password, and for a disabled account
+ * @throws Problem `rate_limited` after too many of them
  */
 export async function requireLinkOwner(services: Needs, owner: UserRow, request: FastifyRequest, password?: string): Promise<void> {
-  const { clock, eventBuffer, guard, hasher } = services;
+  const { clock, eventBuffer, guard, hasher, limits } = services;
   if (password !== undefined) {
-    const matches = await hasher.verify(owner.passwordHash, password);
-    if (matches && owner.disabledAt === null) return;
-    eventBuffer.note({ userId: owner.id, type: 'login_failed', at: clock.now(), agent: originOf(request) });
+    const origin = originOf(request);
+    const attempt = { origin, account: owner.emailCanonical, userId: owner.id };
+    const isRight = async () => (await hasher.verify(owner.passwordHash, password)) && owner.disabledAt === null;
+    if (await limits.passwords.check(attempt, isRight)) return;
+    eventBuffer.note({ userId: owner.id, type: 'login_failed', at: clock.now(), agent: origin });
     throw new Problem('invalid_credentials');
   }
   const found = await guard.findSession(request);

@@ -18,7 +18,7 @@ export const corsPlugin = fp<CorsOptions>(
     const options: FastifyCorsOptions = {
       origin: [...origins],
       credentials: true,
-      exposedHeaders: ['retry-after', 'x-request-id'],
+      exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
       methods: app.supportedMethods,
       maxAge: 600,
     };

@@ -1,4 +1,4 @@
-import { and, desc, eq, type SQL } from 'drizzle-orm';
+import { and, desc, eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
 import { type MailKind, mails } from '../db/schema.ts';
 import type { MailRow } from './outbox.ts';
@@ -13,16 +13,8 @@ const mostRelevant = Math.max(...withPause.map((limit) => limit.mails));
 
 /** The newest mails of one kind to an account, newest first: as many as the cool-down depends on. */
 export function recentMails(db: Queryable, userId: string, kind: MailKind): Promise<MailRow[]> {
-  return newest(db, and(eq(mails.userId, userId), eq(mails.kind, kind)));
-}
-
-/** {@link recentMails}, but to an address, whoever had them sent. */
-export function recentMailsTo(db: Queryable, recipient: string, kind: MailKind): Promise<MailRow[]> {
-  return newest(db, and(eq(mails.recipient, recipient), eq(mails.kind, kind)));
-}
-
-function newest(db: Queryable, which: SQL | undefined): Promise<MailRow[]> {
-  return db.select().from(mails).where(which).orderBy(desc(mails.createdAt)).limit(mostRelevant);
+  const isOne = and(eq(mails.userId, userId), eq(mails.kind, kind));
+  return db.select().from(mails).where(isOne).orderBy(desc(mails.createdAt)).limit(mostRelevant);
 }
 
 /** How many seconds there are until another mail may be asked for; 0 when it may be now: a minute after the last. */

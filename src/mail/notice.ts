@@ -3,8 +3,14 @@ import type { Queryable } from '../db/database.ts';
 import type { MailKind } from '../db/schema.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import type { UserRow } from '../identity/users.ts';
+import type { Limits } from '../limits/create-limits.ts';
 import { coolDownSeconds, recentMails } from './cool-down.ts';
 import { enqueueMail } from './outbox.ts';
+
+interface Needs {
+  readonly clock: Clock;
+  readonly limits: Pick<Limits, 'recipients'>;
+}
 
 /**
  * Queues a notice to the owner of an account about what has happened to it, inside the transaction of that.
@@ -12,11 +18,14 @@ import { enqueueMail } from './outbox.ts';
  * An address that was never confirmed may be a stranger's: it gets one of a kind a minute, five an hour and ten a day, so
  * that nobody can be pestered through an account that is not theirs, and none for a day after its owner has said so.
  */
-export async function enqueueNotice(tx: Queryable, user: UserRow, kind: MailKind, clock: Clock): Promise<void> {
-  if (user.confirmedAt === null) {
-    const now = clock.now();
-    const isTooMuch = coolDownSeconds(await recentMails(tx, user.id, kind), now) > 0;
-    if (isTooMuch || (await quietSeconds(tx, user.emailCanonical, now)) > 0) return;
-  }
-  await enqueueMail(tx, { userId: user.id, kind, recipient: user.email }, clock);
+export async function enqueueNotice(tx: Queryable, needs: Needs, user: UserRow, kind: MailKind): Promise<void> {
+  if (user.confirmedAt === null && !(await mayBeWrittenTo(tx, needs, user, kind))) return;
+  await enqueueMail(tx, { userId: user.id, kind, recipient: user.email }, needs.clock);
+}
+
+async function mayBeWrittenTo(tx: Queryable, { clock, limits }: Needs, { id, emailCanonical }: UserRow, kind: MailKind): Promise<boolean> {
+  const now = clock.now();
+  if (coolDownSeconds(await recentMails(tx, id, kind), now) > 0) return false;
+  if ((await quietSeconds(tx, emailCanonical, now)) > 0) return false;
+  return (await limits.recipients.secondsToWait(tx, emailCanonical)) === 0;
 }

@@ -9,6 +9,8 @@ import { ProblemSchema } from '../problems/schema.ts';
 const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'internal_error'];
 const withBody: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
 const forRole: readonly ProblemCode[] = ['forbidden'];
+const limited: readonly ProblemCode[] = ['rate_limited'];
+const withMailedToken: readonly ProblemCode[] = ['invalid_token', 'rate_limited'];
 const byAccess: Readonly<Record<AccessLevel, readonly ProblemCode[]>> = {
   public: [],
   visitor: ['ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
@@ -67,8 +69,16 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
       transform: ({ schema, url, route }) => {
         const access = route.config?.access ?? defaultAccess;
         const own = (schema ?? {}) as RouteSchema;
-        const { problems = [], role } = route.config ?? {};
-        const codes = [...everywhere, ...(own.body ? withBody : []), ...byAccess[access], ...(role ? forRole : []), ...problems];
+        const { limit, problems = [], role, takesMailedToken } = route.config ?? {};
+        const codes = [
+          ...everywhere,
+          ...(own.body ? withBody : []),
+          ...byAccess[access],
+          ...(role ? forRole : []),
+          ...(limit ? limited : []),
+          ...(takesMailedToken ? withMailedToken : []),
+          ...problems,
+        ];
         const documented = { ...schema, security: security(access), response: { ...own.response, ...problemResponses(codes) } };
         return { schema: documented, url };
       },

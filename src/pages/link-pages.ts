@@ -148,7 +148,8 @@ export function createLinkPages(app: FastifyInstance, services: PageServices, op
   async function show(visit: Visit, work: () => Promise<FastifyReply>): Promise<FastifyReply> {
     try {
       return await work();
-    } catch (error) {
+    } catch (refusal) {
+      const error = await services.limits.tokens.judge(refusal, visit.request.ip);
       if (!(error instanceof Problem)) throw error;
       const page = refusals[error.code];
       return page === undefined ? sendFailure(services, visit, error) : page(visit, error.status);

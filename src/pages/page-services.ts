@@ -7,6 +7,7 @@ import type { SessionCookies } from '../guard/cookies.ts';
 import type { CrossOriginCheck } from '../guard/cross-origin.ts';
 import type { RevocationFeed } from '../guard/revocation-feed.ts';
 import type { EventBuffer } from '../identity/event-buffer.ts';
+import type { Limits } from '../limits/create-limits.ts';
 import type { RefreshTokens } from '../tokens/refresh-token.ts';
 import type { FormProofs } from './forms.ts';
 import type { Pages } from './pages.ts';
@@ -23,6 +24,7 @@ export interface PageServices {
   readonly clientDigest: ClientDigest;
   readonly checkOrigin: CrossOriginCheck;
   readonly sessionCookies: SessionCookies;
+  readonly limits: Limits;
   readonly pages: Pages;
   readonly formProofs: FormProofs;
 }

@@ -33,7 +33,7 @@ interface Faults {
 
 /** The pages of the link in the mail for a forgotten password. */
 export function resetPages(app: FastifyInstance, services: Services, resetRequests: ResetRequests) {
-  const { actionTokens, config, db, formProofs, pages } = services;
+  const { actionTokens, config, db, formProofs, limits, pages } = services;
   const { minLength } = config.passwords;
   const actionOf = (token: string) => `${path}/${token}`;
 
@@ -87,6 +87,7 @@ export function resetPages(app: FastifyInstance, services: Services, resetReques
     const owner = await requireFormerOwner(token);
     const isGenuine = formProofs.isGenuine(proof, `${actionOf(token)}/resend`, undefined);
     if (!isGenuine) return sendExpired(visit, pages.words(request, owner.locale).errors.out_of_date);
+    await app.limitRequest('forgot', request, reply);
     await resetRequests.accept(owner.email, originOf(request));
     return pages.send(request, reply, { kind: 'mail_sent', facts: { email: owner.email } }, owner.locale);
   }
@@ -105,7 +106,8 @@ export function resetPages(app: FastifyInstance, services: Services, resetReques
   async function show(visit: Visit, work: () => Promise<FastifyReply>): Promise<FastifyReply> {
     try {
       return await work();
-    } catch (error) {
+    } catch (refusal) {
+      const error = await limits.tokens.judge(refusal, visit.request.ip);
       if (!(error instanceof Problem)) throw error;
       const { code, status } = error;
       if (code === 'expired_token') return show(visit, () => sendExpired(visit));

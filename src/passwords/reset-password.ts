@@ -1,6 +1,7 @@
 import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
 import type { EventType } from '../db/schema.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
+import { forgetNetworks, rememberNetwork } from '../identity/known-networks.ts';
 import { endAllSessions } from '../identity/sessions.ts';
 import { findUserById, linkState, lockUnchangedUser, type UserRow, updateUser, voidPending } from '../identity/users.ts';
 import { enqueueMail } from '../mail/outbox.ts';
@@ -8,7 +9,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { ResetBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'actionTokens' | 'clock' | 'config' | 'db' | 'hasher' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'config' | 'db' | 'hasher' | 'revocations' | 'wakeMail'>;
 
 /**
  * Sets a new password with the token of a mailed link, which thereby is spent.
@@ -24,7 +25,7 @@ type Needs = Pick<Services, 'actionTokens' | 'clock' | 'config' | 'db' | 'hasher
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function resetPassword(services: Needs, body: ResetBody, origin: Origin): Promise<void> {
-  const { clock, config, db, hasher, revocations, wakeMail } = services;
+  const { clientDigest, clock, config, db, hasher, revocations, wakeMail } = services;
   const { token, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
@@ -38,6 +39,9 @@ export async function resetPassword(services: Needs, body: ResetBody, origin: Or
     if (current === undefined) throw new Problem('used_token');
     const confirmedAt = current.confirmedAt ?? clock.now();
     await updateUser(tx, owner.id, { passwordHash, confirmedAt, ...voidPending(current) });
+    // An owner who is locked out by somebody's guesses, on a device that is not known yet, gets in from here.
+    await forgetNetworks(tx, owner.id);
+    await rememberNetwork(tx, owner.id, clientDigest(origin.ip, undefined), clock.now());
     const sessions = await endAllSessions(tx, owner.id, clock);
     const types: EventType[] = ['password_reset'];
     if (current.confirmedAt === null) types.push('confirmed');

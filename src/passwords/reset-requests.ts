@@ -13,7 +13,7 @@ import { enqueueMail } from '../mail/outbox.ts';
 import { createRepeater } from '../repeater.ts';
 import type { Services } from '../services.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'wakeMail' | 'worksInBackground'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'limits' | 'wakeMail' | 'worksInBackground'>;
 
 /** Takes requests for a mail that resets a password. */
 export interface ResetRequests {
@@ -90,10 +90,11 @@ async function lockRecipient(tx: Queryable, emailCanonical: string): Promise<Use
   return user?.emailCanonical === emailCanonical && user.disabledAt === null ? user : undefined;
 }
 
-async function mayHaveAnother({ clock, config }: Needs, tx: Queryable, user: UserRow): Promise<boolean> {
+async function mayHaveAnother({ clock, config, limits }: Needs, tx: Queryable, user: UserRow): Promise<boolean> {
   if (!config.rateLimit) return true;
   if (user.confirmedAt === null && (await quietSeconds(tx, user.emailCanonical, clock.now())) > 0) return false;
   const since = new Date(clock.now().getTime() - hourMs);
   const isRecent = and(eq(mails.userId, user.id), eq(mails.kind, 'password_reset'), gt(mails.createdAt, since));
-  return (await tx.$count(mails, isRecent)) < mailsAnHour;
+  if ((await tx.$count(mails, isRecent)) >= mailsAnHour) return false;
+  return user.confirmedAt !== null || (await limits.recipients.secondsToWait(tx, user.emailCanonical)) === 0;
 }

@@ -40,7 +40,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
   app.route({
     method: 'POST',
     url: '/auth/password/forgot',
-    config: { access: 'public', problems: ['rate_limited'] },
+    config: { access: 'public', limit: 'forgot' },
     schema: {
       operationId: 'forgotPassword',
       tags,
@@ -58,7 +58,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
   app.route({
     method: 'GET',
     url: '/auth/password/reset/:token',
-    config: { access: 'public', problems: ['invalid_token', 'expired_token', 'used_token'] },
+    config: { access: 'public', takesMailedToken: true, problems: ['expired_token', 'used_token'] },
     schema: {
       operationId: 'getResetToken',
       tags,
@@ -80,7 +80,8 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
     url: '/auth/password/reset',
     config: {
       access: 'public',
-      problems: ['invalid_token', 'weak_password', 'expired_token', 'used_token', 'rate_limited', 'service_unavailable'],
+      takesMailedToken: true,
+      problems: ['weak_password', 'expired_token', 'used_token', 'service_unavailable'],
     },
     schema: {
       operationId: 'resetPassword',

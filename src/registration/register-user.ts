@@ -17,7 +17,7 @@ import type { Services } from '../services.ts';
 import { noticeAttempt } from './notice-attempt.ts';
 import type { RegistrationBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'revocations' | 'wakeMail'>;
 type NewUser = typeof users.$inferInsert;
 
 interface Registrant {
@@ -38,6 +38,7 @@ const maxTries = 5;
  * @throws Problem `validation_failed` for what the schema cannot tell: a reserved name, a confirmation that differs
  * @throws Problem `weak_password`
  * @throws Problem `email_taken` or `username_taken`, with each taken member in `errors`
+ * @throws Problem `rate_limited` when the address has been written to too often
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function registerUser(services: Needs, body: RegistrationBody, { agent, acceptLanguage }: Registrant = {}): Promise<UserRow> {
@@ -70,13 +71,17 @@ export async function registerUser(services: Needs, body: RegistrationBody, { ag
 
 /** Answers undefined when an account that must give way had one of the names: it has done so, and the names are free. */
 async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise<UserRow | undefined> {
-  const { clock, db, failpoints } = services;
+  const { clock, db, failpoints, limits } = services;
   try {
     return await db.transaction(async (tx) => {
       const [row] = await tx.insert(users).values(user).returning();
       await recordEvent(tx, user.id, 'registered', agent, clock);
       const mayBeWrittenTo = (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
-      if (mayBeWrittenTo) await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
+      if (mayBeWrittenTo) {
+        const retryAfterSeconds = await limits.recipients.secondsToWait(tx, user.emailCanonical);
+        if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
+        await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
+      }
       await reach(failpoints, 'account inserted');
       return row;
     });

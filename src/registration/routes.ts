@@ -12,7 +12,11 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
   app.route({
     method: 'POST',
     url: '/auth/register',
-    config: { access: 'public', problems: ['weak_password', 'email_taken', 'username_taken', 'rate_limited', 'service_unavailable'] },
+    config: {
+      access: 'public',
+      limit: 'registration',
+      problems: ['weak_password', 'email_taken', 'username_taken', 'service_unavailable'],
+    },
     schema: {
       operationId: 'register',
       tags: ['Accounts'],

@@ -1,8 +1,11 @@
 import { and, desc, eq, lte, or } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
+import { parseEmail } from '../credentials/email.ts';
+import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
 import { sessions } from '../db/schema.ts';
 import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
+import { rememberNetwork } from '../identity/known-networks.ts';
 import { endSessionsById, type LiveSession, type SessionRow } from '../identity/sessions.ts';
 import { findUserByEmail, findUserByUsername, lockUnchangedUser, replacePasswordHash, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
@@ -10,7 +13,7 @@ import type { Services } from '../services.ts';
 import { absoluteEnd, idleEnd } from './lifetimes.ts';
 import type { LoginBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'revocations'>;
+type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'limits' | 'revocations'>;
 
 /** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
 const maxSessions = 20;
@@ -22,13 +25,15 @@ const maxSessions = 20;
  * A password change or a disabling that comes in between wins: the session is not opened.
  *
  * @throws Problem `invalid_credentials`
+ * @throws Problem `rate_limited` after too many wrong passwords, for an account that there is not as for any other
  * @throws Problem `service_unavailable` when too many passwords are being checked
  */
 export async function logIn(services: Needs, body: LoginBody, origin: Origin): Promise<LiveSession> {
-  const { clock, db, hasher, revocations } = services;
+  const { clientDigest, clock, db, hasher, limits, revocations } = services;
   const user = await findUser(db, body);
-  const matches = await hasher.verify(user?.passwordHash, body.password);
-  if (user === undefined || !matches || user.disabledAt !== null) throw refused(services, user, origin);
+  const isRight = async () => (await hasher.verify(user?.passwordHash, body.password)) && user?.disabledAt === null;
+  const mayEnter = await limits.passwords.check({ origin, account: accountOf(body), userId: user?.id }, isRight);
+  if (user === undefined || !mayEnter) throw refused(services, user, origin);
   if (hasher.needsRehash(user.passwordHash)) await replacePasswordHash(db, user, await hasher.hash(body.password));
 
   const opened = await db.transaction(async (tx) => {
@@ -37,6 +42,7 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
     await deleteExpiredSessions(tx, user.id, clock.now());
     const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
     const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id), clock);
+    await rememberNetwork(tx, user.id, clientDigest(origin.ip, undefined), clock.now());
     await recordEvent(tx, user.id, 'logged_in', origin, clock);
     return { session, user: current, ended };
   });
@@ -48,6 +54,11 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
 function refused({ clock, eventBuffer }: Needs, user: UserRow | undefined, origin: Origin): Problem {
   if (user !== undefined) eventBuffer.note({ userId: user.id, type: 'login_failed', at: clock.now(), agent: origin });
   return new Problem('invalid_credentials');
+}
+
+/** Not the user: whoever guesses must not learn which address belongs to which name. */
+function accountOf({ email, username = '' }: LoginBody): string {
+  return email === undefined ? `username ${canonicalUsername(username)}` : (parseEmail(email)?.canonical ?? email);
 }
 
 async function findUser(db: Queryable, { email, username }: LoginBody): Promise<UserRow | undefined> {

@@ -22,7 +22,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/login',
-    config: { access: 'public', problems: ['invalid_credentials', 'cross_origin_rejected', 'rate_limited', 'service_unavailable'] },
+    config: { access: 'public', limit: 'login', problems: ['invalid_credentials', 'cross_origin_rejected', 'service_unavailable'] },
     schema: {
       operationId: 'login',
       tags,

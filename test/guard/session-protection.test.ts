@@ -1,7 +1,8 @@
 import { eq } from 'drizzle-orm';
 import t from 'tap';
 import { events, sessions } from '../../src/db/schema.ts';
-import { createClientDigest, networkOf } from '../../src/guard/client-digest.ts';
+import { createClientDigest } from '../../src/guard/client-digest.ts';
+import { networkOf } from '../../src/http/network.ts';
 import { confirmedPerson, type Person } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startService } from '../support/service.ts';

@@ -1,0 +1,49 @@
+/** How often something may be done in a window of time, by whom or to whom. */
+export interface Limit {
+  /** What clients read in the `RateLimit` fields. */
+  readonly name: string;
+  readonly max: number;
+  readonly windowSeconds: number;
+}
+
+const minute = 60;
+const hour = 3600;
+const day = 24 * hour;
+
+/** A number of uses in a window, by the name that it has among the others. */
+function limit(name: string, max: number, windowSeconds: number): Limit {
+  return { name, max, windowSeconds };
+}
+
+/** Requests that were well-formed, whatever became of them: from one network, and from the wider one around it. */
+export const requestLimits = {
+  registration: { network: limit('registration', 200, hour), wideNetwork: limit('registration-wide', 1000, hour) },
+  login: { network: limit('login', 300, 5 * minute), wideNetwork: limit('login-wide', 3000, 5 * minute) },
+  forgot: { network: limit('forgot', 200, hour), wideNetwork: limit('forgot-wide', 1000, hour) },
+} as const satisfies Record<string, { network: Limit; wideNetwork: Limit }>;
+
+export type RequestLimitName = keyof typeof requestLimits;
+
+/** Wrong passwords. Whoever knows the right one is not counted. */
+export const passwordLimits = {
+  /** For one account, from a network that it has been logged in to from before. */
+  known: [limit('password-known', 10, 15 * minute), limit('password-known-day', 50, day)],
+  /** For one address or user name, whether or not there is such an account, from all other networks together. */
+  account: [limit('password-account', 10, 15 * minute), limit('password-account-day', 100, day)],
+  network: [limit('password-network', 50, 15 * minute)],
+  wideNetwork: [limit('password-network-wide', 200, 15 * minute)],
+  /** For one account, in sessions of its own. */
+  session: [limit('password-session', 30, day)],
+} as const satisfies Record<string, readonly Limit[]>;
+
+/** Mailed tokens that are not genuine, from one network. */
+export const tokenLimit = limit('token', 100, 15 * minute);
+
+/** Mails to an address that nobody has confirmed, whoever asks for them. */
+export const recipientLimits = [limit('recipient', 10, hour), limit('recipient-day', 20, day)] as const;
+
+/** Password changes of one account; each is a mail, too. */
+export const passwordChangeLimit = limit('password-change', 10, hour);
+
+/** Exports of one account, each of which reads all that there is of it. */
+export const exportLimit = limit('export', 10, hour);

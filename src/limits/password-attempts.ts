@@ -1,0 +1,80 @@
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import type { ClientDigest } from '../guard/client-digest.ts';
+import { networkOf, wideNetworkOf } from '../http/network.ts';
+import type { Origin } from '../identity/events.ts';
+import { isKnownNetwork } from '../identity/known-networks.ts';
+import type { Claim, Limiter } from './limiter.ts';
+import { type Limit, passwordLimits } from './limits.ts';
+
+/** An attempt to log in, or to use a link with a password. */
+interface Attempt {
+  readonly origin: Origin;
+  /** Of whatever form the address or user name was typed in; counted alike whether or not there is such an account. */
+  readonly account: string;
+  /** Whose it is, if it is anybody's. */
+  readonly userId: string | undefined;
+}
+
+/** Slows down whoever guesses passwords (ASVS 6.3.1), and nobody else. */
+export interface PasswordAttempts {
+  /**
+   * Checks a password, and counts the attempt unless it was right.
+   *
+   * From a network that the account has been logged in to from, only wrong passwords from there count, so that nobody
+   * can lock an owner out from elsewhere. All other networks share what is left for the account, and each has a
+   * limit for all accounts together, against lists of stolen passwords.
+   *
+   * @param isRight does the work; not called when a limit is exhausted
+   * @throws Problem `rate_limited`, the same for known and unknown accounts
+   */
+  check(attempt: Attempt, isRight: () => Promise<boolean>): Promise<boolean>;
+  /** {@link check}, for a user who is logged in and shows once more that they know the password. */
+  checkInSession(attempt: Pick<Attempt, 'origin'> & { readonly userId: string }, isRight: () => Promise<boolean>): Promise<boolean>;
+}
+
+interface Needs {
+  readonly limiter: Limiter;
+  readonly isOn: boolean;
+  readonly db: Queryable;
+  readonly clock: Clock;
+  readonly clientDigest: ClientDigest;
+}
+
+export function createPasswordAttempts({ limiter, isOn, db, clock, clientDigest }: Needs): PasswordAttempts {
+  async function counted(claims: readonly Claim[], isRight: () => Promise<boolean>): Promise<boolean> {
+    const grant = await limiter.take(claims);
+    // What could not be checked was no guess.
+    const right = await isRight().catch((error: unknown) => {
+      grant.giveBack();
+      throw error;
+    });
+    if (right) grant.giveBack();
+    return right;
+  }
+
+  const fromKnownNetwork = (userId: string, { ip }: Origin) => claimsOf(passwordLimits.known, `${userId} ${networkOf(ip)}`);
+
+  return {
+    async check({ origin, account, userId }, isRight) {
+      if (!isOn) return isRight();
+      // Asked for every account, so that it takes as long for those that are none.
+      const isKnown = await isKnownNetwork(db, userId, clientDigest(origin.ip, undefined), clock.now());
+      if (isKnown && userId !== undefined) return counted(fromKnownNetwork(userId, origin), isRight);
+      const { account: perAccount, network, wideNetwork } = passwordLimits;
+      const claims = [
+        ...claimsOf(perAccount, account),
+        ...claimsOf(network, networkOf(origin.ip)),
+        ...claimsOf(wideNetwork, wideNetworkOf(origin.ip)),
+      ];
+      return counted(claims, isRight);
+    },
+
+    checkInSession: ({ origin, userId }, isRight) =>
+      counted([...fromKnownNetwork(userId, origin), ...claimsOf(passwordLimits.session, userId)], isRight),
+  };
+}
+
+function claimsOf(limits: readonly Limit[], subject: string): Claim[] {
+  return limits.map((limit) => ({ limit, subject }));
+}

@@ -1,0 +1,37 @@
+import type { Clock } from '../clock.ts';
+import type { Queryable } from '../db/database.ts';
+import { changeOf, type LimitKey } from './limiter.ts';
+import { recipientLimits } from './limits.ts';
+import { changeCounters } from './postgres-counters.ts';
+
+/** Keeps addresses that nobody has confirmed, and that may be strangers', from being flooded with mails. */
+export interface Recipients {
+  /**
+   * Counts one more mail to an address, whichever account asks for it, in the transaction that queues it.
+   *
+   * @returns the seconds until there may be one; 0 when it may be now
+   */
+  secondsToWait(tx: Queryable, emailCanonical: string): Promise<number>;
+}
+
+interface Needs {
+  readonly clock: Clock;
+  readonly limitKey: LimitKey;
+  readonly isOn: boolean;
+}
+
+export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
+  return {
+    async secondsToWait(tx, emailCanonical) {
+      if (!isOn) return 0;
+      const counted = recipientLimits.map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject: emailCanonical }) }));
+      const changes = counted.map(({ change }) => change);
+      const counters = await changeCounters(tx, changes, clock);
+      const waits = counted.map(({ limit, change }) => {
+        const { used = 0, resetsInSeconds = 0 } = counters.get(change.key) ?? {};
+        return used > limit.max ? resetsInSeconds : 0;
+      });
+      return Math.max(...waits);
+    },
+  };
+}
