@@ -164,7 +164,11 @@ t.test('P01 somebody with a stolen session does not get more guesses by moving f
 });
 
 /** The password stands in for a session where a link is followed. */
-async function guessByLink(t: Test, path: string, tokenOf: (service: Awaited<ReturnType<typeof startService>>, person: Person) => Promise<string>) {
+async function guessByLink(
+  t: Test,
+  path: string,
+  tokenOf: (service: Awaited<ReturnType<typeof startService>>, person: Person) => Promise<string>,
+) {
   const service = await startService(t, behindProxy);
   const person = await register(service);
   const token = await tokenOf(service, person);

@@ -1,0 +1,65 @@
+import t from 'tap';
+import { requestLimits } from '../../src/limits/limits.ts';
+import { eventually } from '../support/eventually.ts';
+import { inTurn } from '../support/networks.ts';
+import { confirmedPerson, register } from '../support/person.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+import { type Service, startService } from '../support/service.ts';
+import { tally } from '../support/two-instances.ts';
+
+const guess = (service: Service, email: string) => service.post('/auth/login', { email, password: 'not the password' });
+const remaining = (answer: { headers: Readonly<Record<string, string | undefined>> }) =>
+  Number(/r=(\d+)/.exec(answer.headers['ratelimit'] ?? '')?.[1]);
+
+/** Waits until the service counts in Redis, where a use takes one of what is left, and not four. */
+async function untilCountedThere(service: Service): Promise<void> {
+  let last = requestLimits.forgot.network.max;
+  await eventually('it counts in Redis', async () => {
+    const left = remaining(await service.post('/auth/password/forgot', { email: 'nobody@example.com' }));
+    const isOneLess = left === last - 1;
+    last = left;
+    return isOneLess;
+  });
+}
+
+t.test('T06 without Redis, guesses are limited all the same, and more strictly', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const service = await startService(t, { REDIS_URL: redis.url });
+  await untilCountedThere(service);
+  const person = await confirmedPerson(service);
+  const victim = await register(service);
+  t.same(tally(await inTurn(5, () => guess(service, victim.email))), { 401: 5 });
+
+  for (const [how, goAway, comeBack] of [
+    ['dead', () => redis.kill(), () => redis.start()],
+    ['silent', async () => redis.hold(), async () => redis.goOn()],
+  ] as const) {
+    const other = await register(service);
+    await goAway();
+    t.same(tally(await inTurn(6, () => guess(service, other.email))), { 401: 2, 429: 4 }, `${how}: a quarter of ten`);
+    t.equal((await service.get('/secret', { token: person.token })).status, 200, 'sessions are not concerned');
+    t.equal((await service.post('/auth/login', { email: person.email, password: person.password })).status, 200);
+    await comeBack();
+    await untilCountedThere(service);
+  }
+});
+
+t.test('T06 a store that has forgotten everything begins anew, and counts on', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const service = await startService(t, { REDIS_URL: redis.url });
+  await untilCountedThere(service);
+  const { email } = await register(service);
+  t.same(tally(await inTurn(12, () => guess(service, email))), { 401: 10, 429: 2 });
+  await redis.flush();
+  t.same(tally(await inTurn(12, () => guess(service, email))), { 401: 10, 429: 2 });
+});
+
+t.test('T06 a service starts without Redis, and finds it later', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  await redis.kill();
+  const service = await startService(t, { REDIS_URL: redis.url });
+  const { email } = await register(service);
+  t.same(tally(await inTurn(4, () => guess(service, email))), { 401: 2, 429: 2 });
+  await redis.start();
+  await untilCountedThere(service);
+});

@@ -1,0 +1,79 @@
+import t, { type Test } from 'tap';
+import { query } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { inTurn } from '../support/networks.ts';
+import { newDetails, register } from '../support/person.ts';
+import { noRedis, startRedis } from '../support/redis.ts';
+import { startInstance, startService } from '../support/service.ts';
+import { allAtOnce, tally } from '../support/two-instances.ts';
+
+async function startTwo(t: Test, env: Readonly<Record<string, string>> = {}) {
+  const service = await startService(t, env);
+  return { service, instances: [service, await startInstance(t, service.env, service.clock)] as const };
+}
+
+/** Whatever comes at once, on whichever instance: no more than the limit gets through. */
+async function isExact(t: Test, { service, instances }: Awaited<ReturnType<typeof startTwo>>) {
+  const { email, password } = await register(service);
+  const guesses = await allAtOnce(60, instances, (instance) => instance.post('/auth/login', { email, password: 'not the password' }));
+  t.same(tally(guesses), { 401: 10, 429: 50 });
+  t.same(tally(await allAtOnce(2, instances, (instance) => instance.post('/auth/login', { email, password }))), { 429: 2 });
+
+  const forgotten = await allAtOnce(220, instances, (instance, index) =>
+    instance.post('/auth/password/forgot', { email: `person${index}@example.org` }),
+  );
+  t.same(tally(forgotten), { 202: 200, 429: 20 });
+}
+
+t.test('limits are exact under parallel requests over two instances, counted in the database', async (t) => {
+  await isExact(t, await startTwo(t));
+});
+
+t.test('limits are exact under parallel requests over two instances, counted in Redis', { skip: noRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const two = await startTwo(t, { REDIS_URL: redis.url });
+  for (const instance of two.instances) {
+    await eventually('it is connected', async () => {
+      const { headers } = await instance.post('/auth/login', { email: newDetails().email, password: 'not the password' });
+      return (
+        /"login";r=\d+/.test(headers['ratelimit'] ?? '') &&
+        two.service.log.every((line) => !line.includes('are away') || isBack(two.service.log))
+      );
+    });
+  }
+  await redis.flush();
+  await isExact(t, two);
+});
+
+const isBack = (log: readonly string[]) =>
+  log.filter((line) => line.includes('are back')).length >= log.filter((line) => line.includes('are away')).length;
+
+t.test('the mails to one address are counted exactly, by however many accounts they are asked for', async (t) => {
+  const { service, instances } = await startTwo(t);
+  const newEmail = newDetails().email;
+  const people = await Promise.all(Array.from({ length: 16 }, () => register(service)));
+  const asked = await allAtOnce(people.length, instances, async (instance, index) => {
+    const { email, password } = people[index] as (typeof people)[0];
+    const { body } = await instance.post('/auth/login', { email, password });
+    return instance.post('/auth/email', { newEmail, password }, { token: body.accessToken });
+  });
+  t.same(tally(asked), { 202: 10, 429: 6 });
+});
+
+t.test('T06 counters in the database that cannot be had are replaced by stricter ones', async (t) => {
+  const service = await startService(t);
+  const { email } = await register(service);
+  const url = service.env['DATABASE_URL'] ?? '';
+  // Somebody holds the table, as an operator's statement might.
+  const held = query(url, 'begin; lock table rate_limits; select pg_sleep(4); commit');
+  await eventually('it is held', async () => {
+    const { rows } = await query(
+      url,
+      "select 1 from pg_locks where relation = 'rate_limits'::regclass and mode = 'AccessExclusiveLock' and granted",
+    );
+    return rows.length > 0;
+  });
+  const answers = await inTurn(6, () => service.post('/auth/login', { email, password: 'not the password' }));
+  t.same(tally(answers), { 401: 2, 429: 4 });
+  await held;
+});
