@@ -84,6 +84,8 @@ export interface RetentionConfig {
 }
 
 export interface PasswordConfig {
+  /** Where leaked passwords are looked up by the beginning of their digest; none means nowhere. */
+  readonly rangeUrl: string | undefined;
   readonly minLength: number;
   readonly argon2MemoryKib: number;
   readonly argon2Passes: number;
@@ -188,6 +190,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       signingKeyRotationDays: read.integer('SIGNING_KEY_ROTATION_DAYS', 30, { min: 0, max: 3650 }),
     },
     passwords: {
+      rangeUrl: read.serviceUrl('PASSWORD_RANGE_URL'),
       minLength: read.integer('PASSWORD_MIN_LENGTH', 8, { min: 8, max: 128 }),
       argon2MemoryKib: read.integer('ARGON2_MEMORY_KIB', 19_456, { min: 8, max: 4_194_304 }),
       argon2Passes: read.integer('ARGON2_PASSES', 2, { min: 1, max: 100 }),

@@ -4,6 +4,8 @@ import fastifyJwt from '@fastify/jwt';
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from './clock.ts';
 import type { Config, Purpose } from './config.ts';
+import { createLeakedPasswords, noLeakedPasswords } from './credentials/leaked-passwords.ts';
+import { createPasswordPolicy, type PasswordPolicy } from './credentials/new-password.ts';
 import { createPasswordHasher } from './credentials/password-hashing.ts';
 import type { Queryable } from './db/database.ts';
 import type { Failpoints } from './failpoints.ts';
@@ -79,6 +81,7 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     clock,
     db,
     hasher: await createPasswordHasher(config.passwords, availableParallelism()),
+    passwordPolicy: passwordPolicyOf(app, config),
     accessTokens: await createTokensOf(app, foundations, keyRing),
     refreshTokens: createRefreshTokens(secrets),
     actionTokens,
@@ -103,6 +106,13 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
 function closeWith<Closeable extends { close(): Promise<void> }>(app: FastifyInstance, closeable: Closeable): Closeable {
   app.addHook('onClose', () => closeable.close());
   return closeable;
+}
+
+function passwordPolicyOf({ log }: FastifyInstance, { serviceName, passwords }: Config): PasswordPolicy {
+  const { minLength, rangeUrl } = passwords;
+  const complain = (err: unknown) => log.warn({ err }, 'a new password could not be looked up among the leaked ones, and was accepted');
+  const leakedPasswords = rangeUrl === undefined ? noLeakedPasswords : createLeakedPasswords({ url: rangeUrl, complain });
+  return createPasswordPolicy({ serviceName, minLength, leakedPasswords });
 }
 
 async function createTokensOf(app: FastifyInstance, { config, clock }: Foundations, keys: KeyRing) {

@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
+import { deflateRawSync } from 'node:zlib';
 
 /** Characters that would break a mail header or a log line. */
 const control = /[\p{Cc}\u2028\u2029]/u;
@@ -72,6 +73,16 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return value;
   }
 
+  /** A service on the web that something is asked of; what is sent there must not be read on the way. */
+  function serviceUrl(name: string): string | undefined {
+    const value = optional(name);
+    if (value === undefined) return undefined;
+    url(name, value, { schemes: ['https', 'http'] });
+    const isClear = URL.canParse(value) && new URL(value).protocol === 'http:' && !isLoopbackHost(new URL(value).hostname);
+    if (isClear) fault(name, 'must start with https://');
+    return value;
+  }
+
   function urlTemplate(name: string, fallback: string): string {
     // The default is made from other variables: what is wrong with them is told once, under their own names.
     if (optional(name) === undefined) return fallback;
@@ -130,11 +141,27 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
   function secrets(name: string, value: string | undefined): readonly string[] {
     const list = value?.split(',').map((each) => each.trim()) ?? [];
     if (list.some((secret) => Buffer.byteLength(secret) < 32)) fault(name, 'must have at least 32 bytes (openssl rand -base64 48)');
-    else if (list.some((secret) => new Set(secret).size < 12)) fault(name, 'is too uniform to be random (openssl rand -base64 48)');
+    else if (list.some(isGuessable)) fault(name, 'is not random, as far as one can see (openssl rand -base64 48)');
     return list;
   }
 
-  return { faults, optional, required, line, oneOf, integer, url, urlTemplate, appUrl, origins, networks, sender, dkim, secrets };
+  return {
+    faults,
+    optional,
+    required,
+    line,
+    oneOf,
+    integer,
+    url,
+    serviceUrl,
+    urlTemplate,
+    appUrl,
+    origins,
+    networks,
+    sender,
+    dkim,
+    secrets,
+  };
 }
 
 function commaSeparated(text = ''): string[] {
@@ -142,6 +169,20 @@ function commaSeparated(text = ''): string[] {
     .split(',')
     .map((each) => each.trim())
     .filter((each) => each !== '');
+}
+
+/** What stands in examples, and what people type who want to be done with it. Random text has none of these words. */
+const placeholder = /secret|passw|change|example|default|replace|insert|latchkey|development|test.?key|lorem|qwerty/i;
+/** Packed, 32 random digits take more than this; repetitions and runs take less. */
+const leastPackedBytes = 26;
+
+/** Tells whether a secret is one that an attacker would try: random ones of 32 bytes or more never are. */
+function isGuessable(secret: string): boolean {
+  const bytes = Buffer.from(secret);
+  // Of what goes up step by step, the steps are a repetition.
+  const steps = bytes.map((byte, index) => byte - (bytes[index - 1] ?? 0));
+  const isPattern = [bytes, steps].some((each) => deflateRawSync(each, { level: 9 }).length < leastPackedBytes);
+  return isPattern || placeholder.test(secret);
 }
 
 function isPrivateKey(pem: string): boolean {

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { Config, Purpose } from './config.ts';
+import type { PasswordPolicy } from './credentials/new-password.ts';
 import type { PasswordHasher } from './credentials/password-hashing.ts';
 import type { Queryable } from './db/database.ts';
 import type { Failpoints } from './failpoints.ts';
@@ -26,6 +27,7 @@ export interface Services {
   readonly clock: Clock;
   readonly db: Queryable;
   readonly hasher: PasswordHasher;
+  readonly passwordPolicy: PasswordPolicy;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
   readonly keyRing: KeyRing;

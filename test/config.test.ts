@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { ConfigError, loadConfig } from '../src/config.ts';
 
@@ -112,11 +113,17 @@ t.test('J03: a secret that is short, uniform or a well-known placeholder is refu
     'a'.repeat(64),
     'changeme'.repeat(8),
     '0123456789'.repeat(4),
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
+    '9876543210zyxwvutsrqponmlkjihgfedcba',
+    'please-replace-me-before-you-go-live!!',
+    'my-very-own-Secret-of-forty-characters!!',
     `${secret},short`,
     `${secret},`,
     ',',
   ];
   for (const value of weak) t.same(faultsOf({ AUTH_SECRET: value }), ['AUTH_SECRET'], value);
+  const random = [randomBytes(16).toString('hex'), randomBytes(24).toString('base64'), randomBytes(48).toString('base64url')];
+  for (const value of random) t.same(faultsOf({ AUTH_SECRET: value }), [], value);
   t.same(loadConfig({ AUTH_SECRET: `${secret}, ${secret}2` }).authSecrets, [secret, `${secret}2`]);
 });
 

@@ -5,6 +5,7 @@ import { PageTemplateError } from '../pages/templates.ts';
 import { serve } from '../serve.ts';
 import type { Command, Console } from './command.ts';
 import { parse, UsageError } from './command.ts';
+import { showConfig } from './config.ts';
 import { keyCommands } from './keys.ts';
 import { mailPreview, mailRetry, mailStatus } from './mail.ts';
 import { userCommands } from './users.ts';
@@ -33,6 +34,7 @@ const serveCommand: Command = {
 const commands: Readonly<Record<string, Command>> = {
   serve: serveCommand,
   migrate,
+  config: showConfig,
   'mail status': mailStatus,
   'mail retry': mailRetry,
   'mail preview': mailPreview,

@@ -1,4 +1,5 @@
 import { type MemberFault, Problem } from '../problems/problem.ts';
+import type { LeakedPasswords } from './leaked-passwords.ts';
 import { isWeakPassword } from './password-policy.ts';
 
 interface NewPassword {
@@ -14,16 +15,28 @@ export function confirmationFaults({ member, password, confirmation }: NewPasswo
   return isSame ? [] : [{ pointer: `/${member}Confirmation`, code: 'mismatch', message: `must equal ${member}` }];
 }
 
-interface Context {
-  /** The address and the name of the account. */
-  readonly email: string;
-  readonly username: string;
+/** What a new password must be. */
+export interface PasswordPolicy {
+  /**
+   * Makes sure that a password is not easily guessed by whoever knows the account.
+   *
+   * @throws Problem `weak_password`
+   */
+  requireStrong(password: string, account: { readonly email: string; readonly username: string }): Promise<void>;
+}
+
+interface PasswordPolicyOptions {
   readonly serviceName: string;
   /** In code points. */
   readonly minLength: number;
+  readonly leakedPasswords: LeakedPasswords;
 }
 
-/** @throws Problem `weak_password` */
-export function refuseWeakPassword(password: string, { email, username, serviceName, minLength }: Context): void {
-  if (isWeakPassword(password, { words: [email, username, serviceName], minLength })) throw new Problem('weak_password');
+export function createPasswordPolicy({ serviceName, minLength, leakedPasswords }: PasswordPolicyOptions): PasswordPolicy {
+  return {
+    async requireStrong(password, { email, username }) {
+      const isWeak = isWeakPassword(password, { words: [email, username, serviceName], minLength });
+      if (isWeak || (await leakedPasswords.has(password))) throw new Problem('weak_password');
+    },
+  };
 }

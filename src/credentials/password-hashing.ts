@@ -23,11 +23,13 @@ export interface PasswordHasher {
   needsRehash(passwordHash: string): boolean;
 }
 
+type HashingConfig = Omit<PasswordConfig, 'rangeUrl'>;
+
 /** How many may wait for a permit, per permit: at some 20 ms each, the last of them has to wait for about a second. */
 const waitersPerPermit = 48;
 
 /** Creates a hasher with the configured parameters of argon2id (RFC 9106), the default of the library; one lane, since requests are the parallelism. */
-export async function createPasswordHasher(config: PasswordConfig, cores: number): Promise<PasswordHasher> {
+export async function createPasswordHasher(config: HashingConfig, cores: number): Promise<PasswordHasher> {
   const options: Options = {
     memoryCost: config.argon2MemoryKib,
     timeCost: config.argon2Passes,
@@ -53,7 +55,7 @@ function normalized(password: string): string {
   return password.normalize('NFC');
 }
 
-function isWeaker(passwordHash: string, config: PasswordConfig): boolean {
+function isWeaker(passwordHash: string, config: HashingConfig): boolean {
   const [, memory, passes] = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$/.exec(passwordHash) ?? [];
   return memory === undefined || Number(memory) < config.argon2MemoryKib || Number(passes) < config.argon2Passes;
 }

@@ -1,4 +1,4 @@
-import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
+import { confirmationFaults } from '../credentials/new-password.ts';
 import { requirePassword } from '../guard/current-password.ts';
 import type { FoundSession } from '../guard/find-session.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
@@ -10,7 +10,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { PasswordChangeBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
 
 /**
  * Changes the password of whoever is logged in, ends their other sessions, and tells them by mail.
@@ -24,14 +24,13 @@ type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'r
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function changePassword(services: Needs, session: FoundSession, body: PasswordChangeBody, origin: Origin): Promise<void> {
-  const { clock, config, db, hasher, limits, revocations, wakeMail } = services;
+  const { clock, db, hasher, limits, passwordPolicy, revocations, wakeMail } = services;
   const { currentPassword, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
   const user = await requirePassword(services, session.userId, currentPassword, origin);
-  const { serviceName, passwords } = config;
   // By the names that the account has now: those of the session may be older.
-  refuseWeakPassword(newPassword, { ...user, serviceName, minLength: passwords.minLength });
+  await passwordPolicy.requireStrong(newPassword, user);
 
   await limits.limiter.take([{ limit: passwordChangeLimit, subject: user.id }]);
   const passwordHash = await hasher.hash(newPassword);

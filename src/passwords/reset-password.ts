@@ -1,4 +1,4 @@
-import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
+import { confirmationFaults } from '../credentials/new-password.ts';
 import type { EventType } from '../db/schema.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
 import { forgetNetworks, rememberNetwork } from '../identity/known-networks.ts';
@@ -9,7 +9,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { ResetBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'config' | 'db' | 'hasher' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'db' | 'hasher' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
 
 /**
  * Sets a new password with the token of a mailed link, which thereby is spent.
@@ -25,13 +25,12 @@ type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'config'
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function resetPassword(services: Needs, body: ResetBody, origin: Origin): Promise<void> {
-  const { clientDigest, clock, config, db, hasher, revocations, wakeMail } = services;
+  const { clientDigest, clock, db, hasher, passwordPolicy, revocations, wakeMail } = services;
   const { token, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
   const { owner } = await requireResetToken(services, token);
-  const { serviceName, passwords } = config;
-  refuseWeakPassword(newPassword, { ...owner, serviceName, minLength: passwords.minLength });
+  await passwordPolicy.requireStrong(newPassword, owner);
 
   const passwordHash = await hasher.hash(newPassword);
   const ended = await db.transaction(async (tx) => {

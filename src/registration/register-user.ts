@@ -1,7 +1,7 @@
 import { eq, or } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
-import { confirmationFaults, refuseWeakPassword } from '../credentials/new-password.ts';
+import { confirmationFaults } from '../credentials/new-password.ts';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
 import { violatedConstraint } from '../db/database.ts';
 import { users } from '../db/schema.ts';
@@ -17,7 +17,7 @@ import type { Services } from '../services.ts';
 import { noticeAttempt } from './notice-attempt.ts';
 import type { RegistrationBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
 type NewUser = typeof users.$inferInsert;
 
 interface Registrant {
@@ -42,13 +42,12 @@ const maxTries = 5;
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function registerUser(services: Needs, body: RegistrationBody, { agent, acceptLanguage }: Registrant = {}): Promise<UserRow> {
-  const { clock, config, failpoints, hasher, wakeMail } = services;
+  const { clock, failpoints, hasher, passwordPolicy, wakeMail } = services;
   const email = parseEmail(body.email);
   const faults = memberFaults(body);
   if (email === undefined) faults.push({ pointer: '/email', code: 'format', message: 'must be an e-mail address' });
   if (email === undefined || faults.length > 0) throw new Problem('validation_failed', { errors: faults });
-  const { serviceName, passwords } = config;
-  refuseWeakPassword(body.password, { email: email.canonical, username: body.username, serviceName, minLength: passwords.minLength });
+  await passwordPolicy.requireStrong(body.password, { email: email.canonical, username: body.username });
 
   const now = clock.now();
   const user: NewUser = {

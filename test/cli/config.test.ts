@@ -1,0 +1,55 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import t from 'tap';
+import { run } from '../support/cli.ts';
+
+const canary = 'c4n4ry';
+const { privateKey } = generateKeyPairSync('rsa', {
+  modulusLength: 1024,
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+});
+const secret = `${canary}${randomBytes(32).toString('base64url')}`;
+
+t.test('the configuration is shown without anything secret', async (t) => {
+  const { status, said, complaints } = await run('config', {
+    NODE_ENV: 'production',
+    PUBLIC_URL: 'https://accounts.example.com',
+    DATABASE_URL: `postgres://${canary}:${canary}@db.example.com:5432/accounts?password=${canary}`,
+    SMTP_URL: `smtps://${canary}%40example.com:${canary}@mail.example.com`,
+    REDIS_URL: `rediss://:${canary}@redis.example.com/3`,
+    PASSWORD_RANGE_URL: 'https://ranges.example.com/range',
+    MAIL_FROM: 'Accounts <no-reply@example.com>',
+    AUTH_SECRET: `${secret},${secret}2`,
+    DKIM_DOMAIN: 'example.com',
+    DKIM_SELECTOR: 'mail',
+    DKIM_PRIVATE_KEY: privateKey,
+    CONFIRM_URL: 'https://app.example.com/confirm#{token}',
+    APP_URL: `https://app.example.com/?key=${canary}`,
+  });
+  t.equal(status, 0, complaints);
+  t.notMatch(said, new RegExp(canary));
+  t.notMatch(said, privateKey.split('\n')[1] as string);
+  t.match(JSON.parse(said), {
+    production: true,
+    databaseUrl: 'postgres://(hidden)@db.example.com:5432/accounts?(hidden)',
+    redisUrl: 'rediss://(hidden)@redis.example.com/3',
+    mail: {
+      smtpUrl: 'smtps://(hidden)@mail.example.com',
+      links: { confirmation: 'https://app.example.com/confirm#{token}' },
+      dkim: { domainName: 'example.com', privateKey: '(hidden)' },
+    },
+    authSecrets: ['(hidden)', '(hidden)'],
+    appUrl: 'https://app.example.com/?(hidden)',
+    passwords: { rangeUrl: 'https://ranges.example.com/range', minLength: 8 },
+    rateLimit: true,
+  });
+});
+
+t.test('what is not set is shown as null, and what is wrong is told instead', async (t) => {
+  t.match(JSON.parse((await run('config', {})).said), { databaseUrl: null, redisUrl: null, authSecrets: [], server: { port: 3000 } });
+  t.match(await run('config', { PORT: 'x', REDIS_URL: 'http://x', PASSWORD_RANGE_URL: 'http://ranges.example.com' }), {
+    status: 1,
+    said: '',
+    complaints: /3 faults[^]*PORT[^]*REDIS_URL[^]*PASSWORD_RANGE_URL/,
+  });
+});
