@@ -19,6 +19,12 @@ export interface PasswordHasher {
    * @throws Problem `service_unavailable` when too many others are waiting
    */
   verify(passwordHash: string | undefined, password: string): Promise<boolean>;
+  /**
+   * Lets in a request of somebody who is not logged in, whose password will have to be hashed, before it costs anything.
+   *
+   * @throws Problem `service_unavailable` at once when too many others are there
+   */
+  admit<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Tells whether a hash was made with weaker parameters than those in force. */
   needsRehash(passwordHash: string): boolean;
 }
@@ -46,6 +52,7 @@ export async function createPasswordHasher(config: HashingConfig, cores: number)
       const matches = await permits.run(() => verify(passwordHash ?? decoy, normalized(password)));
       return matches && passwordHash !== undefined;
     },
+    admit: permits.admit,
     needsRehash: (passwordHash) => isWeaker(passwordHash, config),
   };
 }

@@ -9,6 +9,13 @@ export interface Permits {
    * @throws Problem `service_unavailable` at once when the queue is full
    */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
+  /**
+   * Lets in a whole request that will need a permit, before it costs anything: no more at a time than there are permits
+   * and places in the queue.
+   *
+   * @throws Problem `service_unavailable` at once when there are too many
+   */
+  admit<Result>(work: () => Promise<Result>): Promise<Result>;
 }
 
 interface PermitsOptions {
@@ -22,6 +29,7 @@ const retryAfterSeconds = 2;
 export function createPermits({ size, maxWaiting }: PermitsOptions): Permits {
   const waiting: (() => void)[] = [];
   let free = size;
+  let admitted = 0;
 
   async function acquire(): Promise<void> {
     if (free > 0) {
@@ -39,6 +47,16 @@ export function createPermits({ size, maxWaiting }: PermitsOptions): Permits {
   }
 
   return {
+    async admit(work) {
+      if (admitted >= size + maxWaiting) throw new Problem('service_unavailable', { retryAfterSeconds });
+      admitted += 1;
+      try {
+        return await work();
+      } finally {
+        admitted -= 1;
+      }
+    },
+
     async run(work) {
       await acquire();
       try {

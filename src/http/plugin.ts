@@ -97,7 +97,8 @@ function toProblem(error: unknown): Problem {
 export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   request.problemCode = problem.code;
   if (problem.status === 500) request.log.error({ err: problem.cause ?? problem }, problem.message);
-  else if (problem.status > 500) request.log.warn({ err: problem.cause ?? problem }, problem.message);
+  // Without a cause it is overload, which is no time to write more than the line of the request.
+  else if (problem.status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.message);
   return reply.code(problem.status).headers(problem.headers).header('x-request-id', request.id).send(JSON.stringify(problem));
 }
 
@@ -118,6 +119,7 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
     route: request.routeOptions.url ?? null,
     status: reply.statusCode,
     ms: Math.round(reply.elapsedTime * 10) / 10,
+    ...(request.session && { user: request.session.userId }),
     ...(request.problemCode !== undefined && { code: request.problemCode }),
   };
   request.log.info(line, 'request');

@@ -26,10 +26,8 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       response: { 201: Registered },
     },
     async handler(request, reply) {
-      const user = await registerUser(services, request.body, {
-        agent: originOf(request),
-        acceptLanguage: request.headers['accept-language'],
-      });
+      const registrant = { agent: originOf(request), acceptLanguage: request.headers['accept-language'] };
+      const user = await services.hasher.admit(() => registerUser(services, request.body, registrant));
       return reply.code(201).send({ user: presentUser(user) });
     },
   });

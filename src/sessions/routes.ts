@@ -38,7 +38,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
         services.checkOrigin(request);
         warnOfPlainHttp();
       }
-      return answerWithTokens(services, await logIn(services, request.body, originOf(request)), transport, reply);
+      const opened = await services.hasher.admit(() => logIn(services, request.body, originOf(request)));
+      return answerWithTokens(services, opened, transport, reply);
     },
   });
 

@@ -72,3 +72,19 @@ t.test('work that fails gives its permit back, and tells its caller alone', asyn
   );
   t.equal(await permits.run(async () => 'free'), 'free');
 });
+
+t.test('no more requests are let in than can be served or wait', async (t) => {
+  const { end, fail, work } = pendingWork();
+  const permits = createPermits({ size: 1, maxWaiting: 1 });
+  const first = permits.admit(work('first'));
+  const second = permits.admit(() => permits.run(work('second')));
+  await t.rejects(permits.admit(work('third')), { code: 'service_unavailable', status: 503, headers: { 'retry-after': /^[1-9]\d*$/ } });
+  end('first');
+  await first;
+  const fourth = permits.admit(work('fourth'));
+  await t.rejects(permits.admit(work('fifth')), { code: 'service_unavailable' });
+  fail('fourth');
+  await t.rejects(fourth, { message: 'fourth' });
+  end('second');
+  t.equal(await second, 'second');
+});
