@@ -23,7 +23,7 @@ export const docsPlugin: FastifyPluginAsync = async (app) => {
   await app.register(fastifySwaggerUi, {
     routePrefix: '/docs',
     staticCSP: docsPolicy,
-    uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true },
+    uiConfig: { persistAuthorization: false, tryItOutEnabled: true, displayRequestDuration: true },
     theme: { title: 'Latchkey API' },
   });
 };

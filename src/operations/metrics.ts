@@ -3,6 +3,7 @@ import { count, eq, min } from 'drizzle-orm';
 import fp from 'fastify-plugin';
 import type { Registry } from 'prom-client';
 import { mails } from '../db/schema.ts';
+import { securityHeaders } from '../http/security-headers.ts';
 import type { Services } from '../services.ts';
 
 type PromClient = typeof import('prom-client');
@@ -14,7 +15,8 @@ type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'mailOutage'>;
  */
 export const metricsPlugin = fp<Needs>(
   async (app, services) => {
-    const { metricsPort: port, host } = services.config.server;
+    const { metricsPort: port, host, publicUrl } = services.config.server;
+    const headers = securityHeaders(publicUrl);
     if (port === undefined) return;
     // Not loaded where nobody asks for it.
     const registry = createRegistry(await import('prom-client'), services);
@@ -22,12 +24,12 @@ export const metricsPlugin = fp<Needs>(
 
     app.addHook('onListen', async () => {
       const listening = createServer((request, response) => {
-        if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404).end();
+        if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404, headers).end();
         registry.metrics().then(
-          (text) => response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' }).end(text),
+          (text) => response.writeHead(200, { ...headers, 'content-type': registry.contentType }).end(text),
           (err: unknown) => {
             app.log.warn({ err }, 'the metrics cannot be collected');
-            response.writeHead(503).end();
+            response.writeHead(503, headers).end();
           },
         );
       });

@@ -3,6 +3,7 @@ import t from 'tap';
 import { eventually } from '../support/eventually.ts';
 import { register } from '../support/person.ts';
 import { startService } from '../support/service.ts';
+import { headersOfEveryAnswer } from '../support/wire.ts';
 
 /** A port that is free now. */
 async function freePort(): Promise<number> {
@@ -23,6 +24,7 @@ t.test('metrics are on a port of their own, and tell of the mail queue', async (
   const read = async () => {
     const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
     t.match(answer.headers.get('content-type'), /^text\/plain/);
+    t.match(Object.fromEntries(answer.headers), headersOfEveryAnswer);
     return answer.text();
   };
   const before = await read();
