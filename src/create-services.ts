@@ -35,6 +35,7 @@ export interface Foundations {
   readonly config: Config;
   readonly clock: Clock;
   readonly db: Queryable;
+  readonly guardDb: Queryable;
   readonly secrets: readonly string[];
   readonly failpoints: Failpoints | undefined;
   readonly worksInBackground: boolean;
@@ -48,7 +49,7 @@ const keyRefreshMs = 15_000;
  * ended sessions, and the rotation of keys. Closing the app stops them.
  */
 export async function createServices(app: FastifyInstance, foundations: Foundations): Promise<Services> {
-  const { config, clock, db, secrets, failpoints, worksInBackground } = foundations;
+  const { config, clock, db, guardDb, secrets, failpoints, worksInBackground } = foundations;
   const { accessTtlSeconds } = config.tokens;
   const { publicUrl } = config.server;
 
@@ -57,7 +58,7 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     app,
     createRepeater({ work: keyRing.refresh, everyMs: keyRefreshMs, log: app.log, complaint: 'the signing keys cannot be looked up' }),
   );
-  const revocations = closeWith(app, await openRevocationFeed({ db, clock, accessTtlSeconds, log: app.log }));
+  const revocations = closeWith(app, await openRevocationFeed({ db: guardDb, clock, accessTtlSeconds, log: app.log }));
   if (worksInBackground) closeWith(app, startPurging({ db, clock, retention: config.retention, revocations }, app.log));
   const eventBuffer = closeWith(app, createEventBuffer({ db, log: app.log }));
   const actionTokens = await createAllActionTokens(app, foundations);
@@ -80,6 +81,7 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     secrets,
     clock,
     db,
+    guardDb,
     hasher: await createPasswordHasher(config.passwords, availableParallelism()),
     passwordPolicy: passwordPolicyOf(app, config),
     accessTokens: await createTokensOf(app, foundations, keyRing),

@@ -8,6 +8,8 @@ import { createConfirmationFeed } from './confirmation-feed.ts';
 
 /** Tabs of one account that wait at an instance; nobody has more open. */
 const maxWaiters = 5;
+/** Tabs of all accounts together: each is an open connection, and accounts are easily opened. */
+const maxWaitersOfAll = 2000;
 /** Longer, and a client that has gone without a word would be kept; one that still waits comes back by itself. */
 const longestMs = 5 * 60 * 1000;
 /** So that no proxy takes the silence for a dead connection. */
@@ -22,7 +24,7 @@ export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'db' |
   app.route({
     method: 'GET',
     url: '/auth/confirm/events',
-    config: { access: 'session', problems: ['rate_limited'] },
+    config: { access: 'session', problems: ['rate_limited', 'service_unavailable'] },
     schema: {
       operationId: 'awaitConfirmation',
       tags: ['Confirmation'],
@@ -38,6 +40,7 @@ export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'db' |
     },
     handler(request, reply) {
       const { id: sessionId, userId } = requireSession(request);
+      if (feed.countOf() >= maxWaitersOfAll) throw new Problem('service_unavailable', { retryAfterSeconds: longestMs / 1000 });
       if (feed.countOf(userId) >= maxWaiters) throw new Problem('rate_limited', { retryAfterSeconds: longestMs / 1000 });
       const stream = new PassThrough();
       stream.write('retry: 2000\n\n');

@@ -11,6 +11,8 @@ export type Queryable = PgDatabase<PgQueryResultHKT, typeof schema>;
 /** An open database, of either engine. */
 export interface Database {
   readonly db: Queryable;
+  /** The same database, for the guard alone: it has an answer for everybody, however much others ask for. */
+  readonly guardDb: Queryable;
   close(): Promise<void>;
 }
 

@@ -118,7 +118,7 @@ t.test('the checklist of ASVS', async (t) => {
   t.test('says where whatever is met is to be seen, and what is missing elsewhere', async (t) => {
     for (const { verdict, evidence, line } of rows) {
       t.ok(evidence.length > 0, line);
-      if (verdict === 'met') t.match(evidence, /`(?:src|test|openapi)\/|`[\w.-]+`|\]\(#/, line);
+      if (verdict === 'met') t.match(evidence, /`(?:src|test|openapi|docs)\/|`[\w.-]+`|\]\(#/, line);
       const quotes = [...evidence.matchAll(/"[^"]+"/g)].length;
       const beside = [...evidence.matchAll(quotedTitles)].flatMap(([, , titles = '']) => [...titles.matchAll(/"[^"]+"/g)]).length;
       t.equal(beside, quotes, `each title stands beside its file: ${line}`);
