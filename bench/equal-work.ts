@@ -1,5 +1,6 @@
 // Whether the time of an answer tells if there is an account: see README.md. Usage, against a service that is running
-// with RATE_LIMIT=off: `node --import=./scripts/typescript.js bench/equal-work.ts http://localhost:3000`.
+// with RATE_LIMIT=off: `node --import=./scripts/typescript.js bench/equal-work.ts http://localhost:3000`. First on a quiet
+// service, then while others log in and ask for guarded routes all the time.
 import { performance } from 'node:perf_hooks';
 
 const [base] = process.argv.slice(2);
@@ -47,8 +48,10 @@ async function compare(what: string, path: string, known: () => object, unknown:
   }
   const [one, other] = [median(times.known), median(times.unknown)];
   const p = sameness(times.known, times.unknown);
+  const difference = one - other;
+  const percent = (100 * difference) / other;
   console.log(
-    `| ${what} | ${one.toFixed(2)} ms | ${other.toFixed(2)} ms | ${(one - other).toFixed(2)} ms | ${p.toFixed(3)} | ${samples} each |`,
+    `| ${what} | ${one.toFixed(2)} ms | ${other.toFixed(2)} ms | ${difference.toFixed(2)} ms (${percent.toFixed(1)} %) | ${p.toFixed(3)} | ${samples} each |`,
   );
 }
 
@@ -67,15 +70,38 @@ const unknown = () => `nobody${nextTurn()}.${tag}@example.com`;
 const password = 'a wrong password of somebody';
 
 console.log('| request | known | unknown | difference of medians | Mann-Whitney p | samples |\n|---|---|---|---|---|---|');
-await compare(
-  'login by address',
-  '/auth/login',
-  () => ({ email: known(), password }),
-  () => ({ email: unknown(), password }),
-);
-await compare(
-  'forgotten password',
-  '/auth/password/forgot',
-  () => ({ email: known() }),
-  () => ({ email: unknown() }),
-);
+async function compareAll(when: string): Promise<void> {
+  await compare(
+    `login by address, ${when}`,
+    '/auth/login',
+    () => ({ email: known(), password }),
+    () => ({ email: unknown(), password }),
+  );
+  await compare(
+    `login by name, ${when}`,
+    '/auth/login',
+    () => ({ username: known().replace(/\.(\d+)@.*/, '_$1'), password }),
+    () => ({ username: `nobody${nextTurn()}_${tag}`, password }),
+  );
+  await compare(
+    `forgotten password, ${when}`,
+    '/auth/password/forgot',
+    () => ({ email: known() }),
+    () => ({ email: unknown() }),
+  );
+}
+
+/** Somebody who does not stop. */
+async function keepBusy(isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    await post('/auth/login', { email: accounts[0], password: 'correct horse battery staple' });
+    for (let times = 0; times < 20; times += 1) await (await fetch(`${base}/auth/sessions`)).text();
+  }
+}
+
+await compareAll('quiet');
+let isOver = false;
+const others = Array.from({ length: 4 }, () => keepBusy(() => isOver));
+await compareAll('under load');
+isOver = true;
+await Promise.all(others);

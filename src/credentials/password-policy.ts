@@ -1,10 +1,18 @@
+import { domainToUnicode } from 'node:url';
 import { dictionary } from '@zxcvbn-ts/language-common';
 
 /** NIST SP 800-63B-4 §3.1.1.2 wants at least 64 to be accepted; more than this only costs time. */
 export const maxPasswordLength = 128;
 
-/** Runs along the keyboard or the digits that lists of leaked passwords hold in many lengths. */
-const runs = ['1234567890'.repeat(13), 'abcdefghijklmnopqrstuvwxyz'.repeat(5), 'qwertyuiopasdfghjklzxcvbnm'];
+/** Runs along the keyboard or the digits, in either direction, that lists of leaked passwords hold in many lengths. */
+const runs = ['1234567890'.repeat(13), 'abcdefghijklmnopqrstuvwxyz'.repeat(5), 'qwertyuiopasdfghjklzxcvbnm'].flatMap((run) => [
+  run,
+  [...run].reverse().join(''),
+]);
+
+/** What is repeated, such as `123123123`, is on those lists when it is short: up to four letters or digits, and no longer than this in all. */
+const maxRepetition = 20;
+const repeatedSizes = [1, 2, 3, 4];
 
 /** What is left of a password without a context word must be a password by itself, by the least of rules. */
 const meaningfulRemainder = 8;
@@ -21,22 +29,30 @@ interface PasswordContext {
 /**
  * Tells whether a password is easy to guess (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.4, 6.2.11).
  *
- * It is when it is among some 50,000 common ones, is a plain run, or when little is left of it without a context
- * word. There are no rules about kinds of characters. Length is not looked at here.
+ * It is when it is among some 50,000 common ones, is a plain run or a short repetition, or when little is left of it
+ * without a context word. There are no rules about kinds of characters. Length is not looked at here.
  */
 export function isWeakPassword(password: string, { words, minLength }: PasswordContext): boolean {
-  const folded = password.toLowerCase();
-  if (common.has(folded) || common.has(password) || runs.some((run) => run.includes(folded))) return true;
+  const folded = password.normalize('NFC').toLowerCase();
+  if (common.has(folded) || common.has(password) || runs.some((run) => run.includes(folded)) || isRepetition(folded)) return true;
   return contextWords(words).some(
     (word) =>
       folded === word || (folded.includes(word) && codePoints(folded.replaceAll(word, '')) < Math.min(minLength, meaningfulRemainder)),
   );
 }
 
-/** An address counts as itself and as its local part. Very short words would refuse passwords for nothing. */
+function isRepetition(text: string): boolean {
+  const mayBe = text.length <= maxRepetition && /^[a-z0-9]+$/.test(text);
+  return mayBe && repeatedSizes.some((size) => text.slice(size) === text.slice(0, -size));
+}
+
+/** An address counts as itself, as people read and type it, and as its local part. Very short words would refuse passwords for nothing. */
 function contextWords(words: readonly string[]): string[] {
   return words
-    .flatMap((word) => [word, word.split('@')[0] ?? word])
+    .flatMap((word) => {
+      const [local = '', domain] = word.split('@');
+      return domain === undefined ? [word] : [word, `${local}@${domainToUnicode(domain)}`, local];
+    })
     .map((word) => word.toLowerCase())
     .filter((word) => word.length >= 4);
 }

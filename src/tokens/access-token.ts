@@ -5,6 +5,7 @@ import { v4 as randomUuid } from 'uuid';
 import { type Clock, epochSeconds } from '../clock.ts';
 import { maxAccessTtlSeconds } from '../config.ts';
 import type { KeyRing } from './key-ring.ts';
+import { hasCanonicalSignature } from './spelling.ts';
 
 const uuidPattern = '^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$';
 
@@ -99,7 +100,7 @@ export function createAccessTokens(jwt: JWT, { keys, ttlSeconds, clock }: Access
   /** Everything about a token that does not change with time. */
   function genuine(token: string): AccessClaims | undefined {
     const key = keys.publicKey(keyId(token));
-    if (key === undefined) return undefined;
+    if (key === undefined || !hasCanonicalSignature(token)) return undefined;
     try {
       const payload: unknown = jwt.verify(token, { key });
       if (!claims.Check(payload)) return undefined;

@@ -6,6 +6,7 @@ import { type Clock, epochSeconds } from '../clock.ts';
 import type { Purpose } from '../config.ts';
 import { Problem } from '../problems/problem.ts';
 import { deriveKey } from './keys.ts';
+import { hasCanonicalSignature } from './spelling.ts';
 
 /** Signing keys of one purpose: the first signs, all verify. */
 export type PurposeKeys = readonly [string, ...string[]];
@@ -88,6 +89,7 @@ export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock }: Action
   const digest = (state: string, key: string) => createHmac('sha256', key).update(state).digest();
 
   function verified(token: string): unknown {
+    if (!hasCanonicalSignature(token)) throw new Problem('invalid_token', { cause: 'the signature is spelled in another way' });
     let failure: unknown;
     for (const key of keys) {
       try {

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { stringify as formatUuid, parse as parseUuid } from 'uuid';
 import { deriveKey } from './keys.ts';
+import { isCanonical } from './spelling.ts';
 
 /** Which token of which session: the counter tells how often the session had been refreshed. */
 export interface RefreshTokenContent {
@@ -40,7 +41,7 @@ export function createRefreshTokens(secrets: readonly string[]): RefreshTokens {
     },
 
     read(token) {
-      if (token.length !== tokenLength) return undefined;
+      if (token.length !== tokenLength || !isCanonical(token)) return undefined;
       const bytes = Buffer.from(token, 'base64url');
       const content = bytes.subarray(0, contentBytes);
       const signature = bytes.subarray(contentBytes);

@@ -15,6 +15,17 @@ t.test('R15: common passwords are weak, in any case and length', async (t) => {
     'qwertyuiop',
     'abcdefghijklmnop',
     'iloveyou',
+    '987654321',
+    '0987654321',
+    'poiuytrewq',
+    '11111111',
+    '000000000000',
+    'AAAAAAAA',
+    '123123123',
+    '12312312',
+    '12341234',
+    'abcabcabc',
+    'qweqweqwe',
   ];
   for (const password of common) t.equal(isWeak(password), true, password);
 });
@@ -40,6 +51,14 @@ t.test('a password is not weak for having such a word in it, if enough is left w
   for (const password of ['countess of the engine', 'my latchkey is under the mat']) t.equal(isWeak(password), false, password);
 });
 
+t.test('R15: an address is weak as it is kept and as it is read, however its letters are composed', async (t) => {
+  const words = ['jo@xn--bcher-kva.test'];
+  for (const password of ['jo@xn--bcher-kva.test', 'jo@bücher.test', 'JO@BÜCHER.TEST', 'jo@bu\u0308cher.test']) {
+    t.equal(isWeak(password, words), true, password);
+  }
+  t.equal(isWeak('jo and his bücher.test', words), false);
+});
+
 t.test('very short words make no password weak', async (t) => {
   t.equal(isWeak('bob and the tree', ['bob@b.io', 'bob', 'x']), false);
   t.equal(isWeak('xbobx and', ['bob']), false);
@@ -55,6 +74,9 @@ t.test('R12: there are no rules about kinds of characters', async (t) => {
     'zyx wvu tsr',
     '\t\t\t\t\t\t\t\t\t',
     `${'a'.repeat(72)}X`,
+    'a'.repeat(64),
+    'q7'.repeat(64),
+    '12345123451',
   ];
   for (const password of accepted) t.equal(isWeak(password), false, password);
 });

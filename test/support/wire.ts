@@ -36,6 +36,14 @@ export async function exchangeOne(base: string, bytes: string | Buffer): Promise
   return answer;
 }
 
+/** A POST of JSON as it goes over the wire, with further fields, or others in place of its own; one that is empty is left out. */
+export function postBytes(path: string, body: string, fields: Readonly<Record<string, string>> = {}): string {
+  const length = String(Buffer.byteLength(body));
+  const all = { host: 'localhost', connection: 'close', 'content-type': 'application/json', 'content-length': length, ...fields };
+  const lines = Object.entries(all).filter(([, value]) => value !== '');
+  return `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
+}
+
 /** Bodies are taken up to the next status line; those of this service hold none. */
 export function parseAnswers(text: string): RawAnswer[] {
   return text

@@ -1,0 +1,49 @@
+import type { Test } from 'tap';
+import type { Answer, Client } from './client.ts';
+import { type Service, startInstance, startService } from './service.ts';
+
+/** {@link Client} over a real connection, as any program has it that uses `fetch`. */
+export function createHttpClient(base: string): Client {
+  const request: Client['request'] = async (method, path, { token, headers, body } = {}) => {
+    const isText = typeof body === 'string';
+    const answer = await fetch(new URL(path, base), {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: isText ? body : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    const isJson = text !== '' && String(answer.headers.get('content-type')).includes('json');
+    return { status: answer.status, headers: fieldsOf(answer.headers), text, body: isJson ? JSON.parse(text) : undefined };
+  };
+  return {
+    request,
+    get: (path, options) => request('GET', path, options),
+    post: (path, body, options) => request('POST', path, { ...options, body }),
+  };
+}
+
+/** As `inject` gives them: cookies, which cannot be joined into one field, as a list. */
+function fieldsOf(headers: Headers): Answer['headers'] {
+  const cookies = headers.getSetCookie();
+  return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { 'set-cookie': cookies }) } as Answer['headers'];
+}
+
+/** A service that listens, and is talked to over HTTP. */
+export async function startHttpService(t: Test, overrides: Readonly<Record<string, string>> = {}): Promise<Service & { base: string }> {
+  const service = await startService(t, overrides);
+  const base = await service.listen();
+  return { ...service, ...createHttpClient(base), base };
+}
+
+/** {@link startHttpService}, and another instance that listens, too, on the same database and with the same clock. */
+export async function startTwoHttpInstances(t: Test, overrides: Readonly<Record<string, string>> = {}) {
+  const service = await startHttpService(t, overrides);
+  const other = await startInstance(t, service.env, service.clock);
+  const instances: readonly [Client, Client] = [service, createHttpClient(await other.listen())];
+  return { service, instances };
+}
