@@ -11,7 +11,7 @@ import { openEmbeddedDatabase } from '../src/db/embedded.ts';
  * Tests that run on a server only: what needs real concurrency or processes that die, and commands, each of which opens
  * the database anew, which takes the embedded engine half a second every time.
  */
-const onServerOnly = /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$/;
+const onServerOnly = /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
 
 /** Folders of which every line is run by the suite; a gap carries its reason where it stands. */
 const covered =

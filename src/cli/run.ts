@@ -1,5 +1,6 @@
 import { ConfigError, loadConfig } from '../config.ts';
 import { DirectoryLockedError } from '../db/directory-lock.ts';
+import { logError } from '../http/log-error.ts';
 import { MailTemplateError } from '../mail/templates.ts';
 import { PageTemplateError } from '../pages/templates.ts';
 import { serve } from '../serve.ts';
@@ -88,5 +89,7 @@ function explain(error: unknown, { usage: line }: Command): string {
   const { code } = error as NodeJS.ErrnoException;
   if (known || (code !== undefined && /^E[A-Z]+$/.test(code)))
     return error.message || `${code} (is the database running, and DATABASE_URL right?)`;
-  return error.stack ?? error.message;
+  // A failed query quotes its parameters, which can hold an address or a hash.
+  const { stack, message } = logError(error);
+  return stack || message;
 }

@@ -29,7 +29,7 @@ export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
   app.route({
     method: 'GET',
     url: '/auth/disown/:token',
-    config: { access: 'public', takesMailedToken: true, problems: ['already_confirmed', 'expired_token'] },
+    config: { access: 'public', page: true, takesMailedToken: true, problems: ['already_confirmed', 'expired_token'] },
     schema: {
       operationId: 'getDisownable',
       tags,

@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { requireLinkOwner } from '../guard/link-owner.ts';
 import { requireSession, unauthenticated } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
-import { NoBody } from '../http/schemas.ts';
+import { NoBody, SentOn } from '../http/schemas.ts';
 import { linkBody, tokenParams } from '../identity/member-schemas.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import { requireUser } from '../identity/users.ts';
@@ -28,7 +28,12 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
   app.route({
     method: 'GET',
     url: '/auth/confirm/:token',
-    config: { access: 'public', takesMailedToken: true, problems: ['unauthenticated', 'wrong_account', 'expired_token'] },
+    config: {
+      access: 'public',
+      page: true,
+      takesMailedToken: true,
+      problems: ['unauthenticated', 'ambiguous_credentials', 'wrong_account', 'expired_token'],
+    },
     schema: {
       operationId: 'confirmByLink',
       tags: ['Confirmation'],
@@ -36,7 +41,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
       description:
         "Confirms the address of the account that is logged in, if the link is that account's. Works any number of times within its hour. Browsers get a page, or are sent on to `APP_URL`.",
       params: tokenParams,
-      response: { 200: ConfirmationResult },
+      response: { 200: ConfirmationResult, 303: SentOn },
     },
     async handler(request, reply) {
       const { token } = request.params;
@@ -56,7 +61,15 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
     config: {
       access: 'public',
       takesMailedToken: true,
-      problems: ['unauthenticated', 'invalid_credentials', 'wrong_account', 'expired_token', 'service_unavailable'],
+      problems: [
+        'unauthenticated',
+        'ambiguous_credentials',
+        'cross_origin_rejected',
+        'invalid_credentials',
+        'wrong_account',
+        'expired_token',
+        'service_unavailable',
+      ],
     },
     schema: {
       operationId: 'confirm',

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { requireLinkOwner } from '../guard/link-owner.ts';
 import { requireSession, unauthenticated } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
+import { SentOn } from '../http/schemas.ts';
 import { linkBody, tokenParams } from '../identity/member-schemas.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import { isPrefetch, wantsPage } from '../pages/negotiation.ts';
@@ -41,8 +42,9 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
     url: '/auth/email/confirm/:token',
     config: {
       access: 'public',
+      page: true,
       takesMailedToken: true,
-      problems: ['unauthenticated', 'wrong_account', 'email_taken', 'expired_token', 'used_token'],
+      problems: ['unauthenticated', 'ambiguous_credentials', 'wrong_account', 'email_taken', 'expired_token', 'used_token'],
     },
     schema: {
       operationId: 'confirmEmailChangeByLink',
@@ -50,7 +52,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
       summary: 'Follow the link to the new address',
       description: "Gives the account that is logged in its new address, if the link is that account's. It works once.",
       params: tokenParams,
-      response: { 200: EmailChanged },
+      response: { 200: EmailChanged, 303: SentOn },
     },
     async handler(request, reply) {
       const { token } = request.params;
@@ -68,6 +70,8 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
       takesMailedToken: true,
       problems: [
         'unauthenticated',
+        'ambiguous_credentials',
+        'cross_origin_rejected',
         'invalid_credentials',
         'wrong_account',
         'email_taken',

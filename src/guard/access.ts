@@ -19,5 +19,7 @@ declare module 'fastify' {
     role?: 'admin';
     /** Problems of this route's own, for the OpenAPI document; those that its access level brings are added there. */
     problems?: readonly ProblemCode[];
+    /** Whether browsers get a page instead of JSON, for the OpenAPI document. */
+    page?: true;
   }
 }

@@ -28,7 +28,7 @@ export interface Guard {
 /**
  * Decides about every request before anything else looks at it, by the access level that the matched route declares.
  *
- * A route that declares none is closed to all but confirmed users; an unknown one is left to the 404 handler.
+ * A route that declares none is closed to all but confirmed users; an unknown one is not found by anybody, whatever is sent to it.
  */
 export const guardPlugin = fp<SessionFinderOptions>(
   async (app, options) => {
@@ -39,7 +39,9 @@ export const guardPlugin = fp<SessionFinderOptions>(
     // With a callback and not async: a confirmed user's request waits for nothing, not even for a turn of the loop.
     app.addHook('onRequest', (request, _reply, done) => {
       const { access = defaultAccess } = request.routeOptions.config;
-      if (request.is404 || access === 'public') return done();
+      // Before its body is read, which nobody would make sense of.
+      if (request.is404) return done(new Problem('not_found'));
+      if (access === 'public') return done();
       const settle = (found: FoundSession | null) => {
         request.session = found;
         done(refusal(access, request));

@@ -14,5 +14,11 @@ export function logError(error: unknown): LoggedError {
   if (!(error instanceof Error)) return { type: typeof error, message: String(error), stack: '' };
   if (error.constructor.name === 'DrizzleQueryError') return logError(error.cause ?? 'a query failed');
   const { code } = error as { code?: unknown };
-  return { type: error.name, message: error.message, stack: error.stack ?? '', ...(typeof code === 'string' && { code }) };
+  const [message, stack] = [error.message, error.stack ?? ''].map((text) => withoutValues(text, code)) as [string, string];
+  return { type: error.name, message, stack, ...(typeof code === 'string' && { code }) };
+}
+
+/** PostgreSQL's data exceptions (class 22) quote the value that they are about. */
+function withoutValues(text: string, code: unknown): string {
+  return typeof code === 'string' && /^22[\dA-Z]{3}$/.test(code) ? text.replace(/"[\s\S]*"/, '"…"') : text;
 }

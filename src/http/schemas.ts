@@ -10,3 +10,6 @@ export const NoBody = Type.Union([Type.Null(), strictObject({})], { description:
 
 /** An answer without a body. */
 export const NoContent = (description: string) => Type.Null({ description });
+
+/** Where a mailed link ends, if there is an application: see `APP_URL`. */
+export const SentOn = Type.Null({ description: 'A browser is sent on to `APP_URL`, if there is one.' });

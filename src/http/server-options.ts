@@ -7,6 +7,7 @@ import { problemFromError } from '../problems/from-error.ts';
 import { createClientErrorHandler, maxUrlLength } from './client-error.ts';
 import { logError } from './log-error.ts';
 import { sendProblem } from './plugin.ts';
+import { redact } from './redact.ts';
 
 const bodyLimitBytes = 16 * 1024;
 
@@ -17,7 +18,7 @@ export function serverOptions(
   log?: { write(line: string): void },
 ) {
   return {
-    logger: { level: logLevel, serializers: { err: logError }, ...(log && { stream: log }) },
+    logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, ...(log && { stream: log }) },
     // Ours alone says what is worth a line, and names routes instead of addresses, which can hold a token.
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,

@@ -35,7 +35,7 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
   app.route({
     method: 'GET',
     url: '/dev/mail',
-    config: { access: 'public' },
+    config: { access: 'public', page: true },
     schema: {
       operationId: 'listMails',
       tags: ['Mailbox'],
@@ -55,7 +55,7 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
   app.route({
     method: 'GET',
     url: '/dev/mail/:id',
-    config: { access: 'public', problems: ['not_found'] },
+    config: { access: 'public', page: true, problems: ['not_found'] },
     schema: {
       operationId: 'getMail',
       tags: ['Mailbox'],

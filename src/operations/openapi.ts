@@ -1,4 +1,5 @@
 import fastifySwagger from '@fastify/swagger';
+import type { TSchema } from '@sinclair/typebox';
 import fp from 'fastify-plugin';
 import { type AccessLevel, defaultAccess } from '../guard/access.ts';
 import { UserSchema } from '../identity/user-schema.ts';
@@ -6,7 +7,7 @@ import { catalogue, type ProblemCode } from '../problems/catalogue.ts';
 import { ProblemSchema } from '../problems/schema.ts';
 
 /** Problems that any route may answer with, and those that its access level brings. */
-const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'internal_error'];
+const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'uri_too_long', 'internal_error'];
 const withBody: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
 const forRole: readonly ProblemCode[] = ['forbidden'];
 const limited: readonly ProblemCode[] = ['rate_limited'];
@@ -20,7 +21,7 @@ const byAccess: Readonly<Record<AccessLevel, readonly ProblemCode[]>> = {
 
 interface RouteSchema {
   readonly body?: unknown;
-  readonly response?: Record<string, unknown>;
+  readonly response?: Record<string, TSchema>;
 }
 
 /**
@@ -69,17 +70,23 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
       transform: ({ schema, url, route }) => {
         const access = route.config?.access ?? defaultAccess;
         const own = (schema ?? {}) as RouteSchema;
-        const { limit, problems = [], role, takesMailedToken } = route.config ?? {};
+        const { limit, page = false, problems = [], role, takesMailedToken } = route.config ?? {};
+        // Of a DELETE, too, the body is read, if there is one.
+        const takesBody = own.body !== undefined || route.method === 'DELETE';
         const codes = [
           ...everywhere,
-          ...(own.body ? withBody : []),
+          ...(takesBody ? withBody : []),
           ...byAccess[access],
           ...(role ? forRole : []),
           ...(limit ? limited : []),
           ...(takesMailedToken ? withMailedToken : []),
           ...problems,
         ];
-        const documented = { ...schema, security: security(access), response: { ...own.response, ...problemResponses(codes) } };
+        const documented = {
+          ...schema,
+          security: security(access),
+          response: { ...(page ? withPages(own.response) : own.response), ...problemResponses(codes, page) },
+        };
         return { schema: documented, url };
       },
     });
@@ -101,14 +108,37 @@ function security(access: AccessLevel): Record<string, string[]>[] {
   return access === 'visitor' ? [{}, ...session] : session;
 }
 
+const pageContent = { 'text/html': { schema: { type: 'string' } } };
+
+/** What browsers get where clients get JSON. */
+function withPages(responses: RouteSchema['response'] = {}): Record<string, unknown> {
+  const both = Object.entries(responses).map(([status, schema]) => {
+    if (schema.type === 'null') return [status, schema];
+    return [status, { description: schema.description, content: { 'application/json': { schema }, ...pageContent } }];
+  });
+  return Object.fromEntries(both);
+}
+
+const retryAfter = { description: 'After how many seconds it may be tried again.', type: 'integer', minimum: 1 };
+const headersOf: Readonly<Record<number, object>> = {
+  401: { 'WWW-Authenticate': { description: 'RFC 6750.', type: 'string' } },
+  429: {
+    'Retry-After': retryAfter,
+    RateLimit: { description: 'What is left of the limits (draft-ietf-httpapi-ratelimit-headers).', type: 'string' },
+    'RateLimit-Policy': { description: 'The limits: how often in how many seconds.', type: 'string' },
+  },
+  503: { 'Retry-After': retryAfter },
+};
+
 /** One response a status, listing the codes that it may carry. */
-function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown> {
+function problemResponses(codes: readonly ProblemCode[], page: boolean): Record<string, unknown> {
   const responses: Record<string, unknown> = {};
   for (const status of new Set(codes.map((code) => catalogue[code].status))) {
     const named = [...new Set(codes)].filter((code) => catalogue[code].status === status);
     responses[status] = {
+      ...(headersOf[status] && { headers: headersOf[status] }),
       description: named.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
-      content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+      content: { 'application/problem+json': { schema: { $ref: 'Problem#' } }, ...(page && pageContent) },
     };
   }
   return responses;

@@ -58,7 +58,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
   app.route({
     method: 'GET',
     url: '/auth/password/reset/:token',
-    config: { access: 'public', takesMailedToken: true, problems: ['expired_token', 'used_token'] },
+    config: { access: 'public', page: true, takesMailedToken: true, problems: ['expired_token', 'used_token'] },
     schema: {
       operationId: 'getResetToken',
       tags,

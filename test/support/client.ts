@@ -25,8 +25,10 @@ export interface Client {
 
 type Injectable = Pick<FastifyInstance, 'inject'>;
 
-export function createClient(app: Injectable): Client {
+/** @param onPassword told every password that is sent */
+export function createClient(app: Injectable, onPassword: (password: string) => void = () => {}): Client {
   const request: Client['request'] = async (method, url, { token, headers, body } = {}) => {
+    for (const [name, value] of Object.entries(body ?? {})) if (/password/i.test(name) && typeof value === 'string') onPassword(value);
     const answer = await app.inject({
       method,
       url,

@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/config.ts';
 import { type Client, createClient } from './client.ts';
 import { ManualClock } from './clock.ts';
 import { createDatabase } from './database.ts';
+import { leaksOf, secretsOf } from './log-canary.ts';
 import { type MailServer, startMailServer } from './mail-server.ts';
 
 /** A whole service with a mail server beside it, a clock to move, and all that it logged. */
@@ -31,10 +32,21 @@ export async function startService(t: Test, overrides: Readonly<Record<string, s
   return { ...(await startInstance(t, env)), mailServer, env };
 }
 
-/** Another instance on the same environment. */
+/** Another instance on the same environment. When the test is over, its log must have kept every secret. */
 export async function startInstance(t: Test, env: Readonly<Record<string, string>>, clock = new ManualClock()) {
   const log: string[] = [];
   const app = await buildApp(loadConfig(env), { clock, log: { write: (line) => log.push(line) } });
-  t.teardown(() => app.close());
-  return { app, clock, log, ...createClient(app), listen: () => app.listen({ host: '127.0.0.1', port: 0 }) };
+  const secrets = new Set(secretsOf(env));
+  t.teardown(async () => {
+    await app.close();
+    const leaks = leaksOf(log, [...secrets, ...app.services.secrets]);
+    if (leaks.length > 0) t.threw(new Error(leaks.join('')));
+  });
+  return {
+    app,
+    clock,
+    log,
+    ...createClient(app, (password) => void secrets.add(password)),
+    listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
+  };
 }
