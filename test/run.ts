@@ -8,14 +8,15 @@ import { join, relative } from 'node:path';
 import { openEmbeddedDatabase } from '../src/db/embedded.ts';
 
 /**
- * Tests that run on a server only: what needs real concurrency or processes that die, and commands, each of which opens
- * the database anew, which takes the embedded engine half a second every time.
+ * Tests that run on a server only: what needs real concurrency or processes that die, commands, each of which opens the
+ * database anew, which takes the embedded engine half a second every time, and ten thousand requests.
  */
-const onServerOnly = /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
+const onServerOnly =
+  /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
 
 /** Folders of which every line is run by the suite; a gap carries its reason where it stands. */
 const covered =
-  /^src\/(tokens|credentials|guard|registration|confirmation|sessions|passwords|email-change|account|administration|purge|pages|welcome)\//;
+  /^src\/(tokens|credentials|guard|registration|confirmation|sessions|passwords|email-change|account|limits|administration|purge|pages|welcome)\//;
 /** The embedded databases of the tests are many small files, which a memory file system makes in no time. */
 const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const coverageSummary = '.tap/report/coverage-summary.json';
