@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHmac, type KeyObject, randomUUID, sign } from 'node:crypto';
 import { importPKCS8, type JWTPayload, SignJWT } from 'jose';
 import type { Test } from 'tap';
 import { loadConfig } from '../../src/config.ts';
@@ -14,11 +14,14 @@ import { type Service, startInstance } from './service.ts';
 export const testSecret = 'Zk3vQ8rT1xYb6LmNc0PdWs5HuJf9Ga2E-forger';
 
 /** A service together with the key that it signs access tokens with, for tests that sign what it never would. */
-export async function startServiceWithKey(t: Test): Promise<Service & { key: SigningKey }> {
+export async function startServiceWithKey(
+  t: Test,
+  overrides: Readonly<Record<string, string>> = {},
+): Promise<Service & { key: SigningKey }> {
   const [database, mailServer] = await Promise.all([createDatabase(t), startMailServer(t)]);
   const cheapHashing = { ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1' };
   // What is signed here was not given to any client.
-  const env = { ...cheapHashing, SESSION_PROTECTION: 'none', SMTP_URL: mailServer.url, AUTH_SECRET: testSecret, ...database };
+  const env = { ...cheapHashing, SESSION_PROTECTION: 'none', SMTP_URL: mailServer.url, AUTH_SECRET: testSecret, ...database, ...overrides };
   const clock = new ManualClock();
   const key = await makeSigningKey(env, clock);
   return { ...(await startInstance(t, env, clock)), mailServer, env, key };
@@ -72,4 +75,28 @@ export async function signWith(
 export function compact(header: unknown, payload: unknown, signature = ''): string {
   const part = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
   return `${part(header)}.${part(payload)}.${signature}`;
+}
+
+/** A compact JWS with any header, signed by any means. */
+export function signed(header: unknown, payload: unknown, signer: (input: Buffer) => Buffer): string {
+  const unsigned = compact(header, payload).slice(0, -1);
+  return `${unsigned}.${signer(Buffer.from(unsigned)).toString('base64url')}`;
+}
+
+/** Signs with a secret. */
+export const hmac = (hash: string, key: string | Buffer) => (input: Buffer) => createHmac(hash, key).update(input).digest();
+
+/** Signs with a private key, in the form that JOSE wants, unless another is named. */
+export const ecdsa =
+  (hash: string, key: KeyObject, dsaEncoding: 'ieee-p1363' | 'der' = 'ieee-p1363') =>
+  (input: Buffer) =>
+    sign(hash, input, { key, dsaEncoding });
+
+const base64url = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** Other spellings of the same bytes: the last character has bits to spare, which lenient readers do not look at. */
+export function aliasesOf(text: string): string[] {
+  const bytes = Buffer.from(text, 'base64url');
+  const spellings = [...base64url].map((last) => text.slice(0, -1) + last);
+  return spellings.filter((alias) => alias !== text && bytes.equals(Buffer.from(alias, 'base64url')));
 }

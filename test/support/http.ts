@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { Answer, Client } from './client.ts';
+import { listening } from './listening.ts';
 import { type Service, startInstance, startService } from './service.ts';
 
 /** {@link Client} over a real connection, as any program has it that uses `fetch`. */
@@ -35,9 +36,7 @@ function fieldsOf(headers: Headers): Answer['headers'] {
 
 /** A service that listens, and is talked to over HTTP. */
 export async function startHttpService(t: Test, overrides: Readonly<Record<string, string>> = {}): Promise<Service & { base: string }> {
-  const service = await startService(t, overrides);
-  const base = await service.listen();
-  return { ...service, ...createHttpClient(base), base };
+  return listening(await startService(t, overrides));
 }
 
 /** {@link startHttpService}, and another instance that listens, too, on the same database and with the same clock. */

@@ -2,19 +2,24 @@ import type { Test } from 'tap';
 import type { Client } from './client.ts';
 import { type Service, startInstance, startService } from './service.ts';
 
+type Instance = Client & Pick<Service, 'listen'>;
+
 /** A service, and another instance of it on the same database, with the same clock. */
-export async function startTwoInstances(t: Test): Promise<{ service: Service; instances: readonly [Client, Client] }> {
-  const service = await startService(t);
+export async function startTwoInstances(
+  t: Test,
+  overrides: Readonly<Record<string, string>> = {},
+): Promise<{ service: Service; instances: readonly [Instance, Instance] }> {
+  const service = await startService(t, overrides);
   return { service, instances: [service, await startInstance(t, service.env, service.clock)] };
 }
 
 /** Does something many times at once, by turns on each of the instances. */
-export function allAtOnce<Result>(
+export function allAtOnce<Kind extends Client, Result>(
   count: number,
-  instances: readonly Client[],
-  act: (instance: Client, index: number) => Promise<Result>,
+  instances: readonly Kind[],
+  act: (instance: Kind, index: number) => Promise<Result>,
 ): Promise<Result[]> {
-  return Promise.all(Array.from({ length: count }, (_, index) => act(instances[index % instances.length] as Client, index)));
+  return Promise.all(Array.from({ length: count }, (_, index) => act(instances[index % instances.length] as Kind, index)));
 }
 
 /** How often each status came, such as `{ 201: 1, 409: 49 }`. */

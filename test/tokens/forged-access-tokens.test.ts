@@ -1,19 +1,10 @@
-import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { decodeJwt, exportJWK, importSPKI, type JWTPayload } from 'jose';
 import t, { type Test } from 'tap';
-import { accessClaims, compact, signWith, startServiceWithKey, testSecret } from '../support/forger.ts';
+import { accessClaims, compact, ecdsa, hmac, signed, signWith, startServiceWithKey, testSecret } from '../support/forger.ts';
 import { logIn, register } from '../support/person.ts';
 
 type Service = Awaited<ReturnType<typeof startServiceWithKey>>;
-
-/** A compact JWS with any header, signed by any means. */
-function signed(header: object, payload: unknown, signer: (input: Buffer) => Buffer): string {
-  const unsigned = compact(header, payload).slice(0, -1);
-  return `${unsigned}.${signer(Buffer.from(unsigned)).toString('base64url')}`;
-}
-
-const hmac = (hash: string, key: string | Buffer) => (input: Buffer) => createHmac(hash, key).update(input).digest();
-const ecdsa = (hash: string, key: KeyObject) => (input: Buffer) => sign(hash, input, { key, dsaEncoding: 'ieee-p1363' });
 
 t.test('forged access tokens', async (t) => {
   const service = await startServiceWithKey(t);
