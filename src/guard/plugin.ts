@@ -46,12 +46,14 @@ export const guardPlugin = fp<SessionFinderOptions>(
         request.session = found;
         done(refusal(access, request));
       };
+      // Whatever was thrown, `undefined` included: to go on without an error is to let in.
+      const fail = (cause: unknown) => done(cause instanceof Error ? cause : new Problem('internal_error', { cause }));
       try {
         const found = findSession(request);
-        if (found instanceof Promise) found.then(settle).catch(done);
+        if (found instanceof Promise) found.then(settle).catch(fail);
         else settle(found);
       } catch (error) {
-        done(error as Error);
+        fail(error);
       }
     });
   },

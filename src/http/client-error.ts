@@ -1,3 +1,4 @@
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import type { ProblemCode } from '../problems/catalogue.ts';
@@ -6,15 +7,28 @@ import { Problem } from '../problems/problem.ts';
 /** Longer request targets are refused; the longest of our own, a mailed link, has some 500 characters. */
 export const maxUrlLength = 4096;
 
+/** The latest answer of each connection that is open. */
+const latestAnswers = new WeakMap<Socket, ServerResponse>();
+
+/** Lets the handler below know what a server is answering. */
+export function followAnswers(server: Server): void {
+  server.on('request', ({ socket }, answer) => latestAnswers.set(socket, answer));
+}
+
 /**
  * Makes the handler for what the HTTP parser refuses before there is a request.
  *
- * The answer is a problem like every other. A connection that ran into a time-out, or that is gone, is only closed.
+ * The answer is a problem like every other. A connection that ran into a time-out, or that is gone, is only closed; so
+ * is one with an answer under way, which a second one would run into, or be taken for (RFC 9112 §9.3.2).
  */
 export function createClientErrorHandler(headers: Readonly<Record<string, string>>) {
   return function onClientError(error: ConnectionError, socket: Socket): void {
     if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
       socket.destroy();
+      return;
+    }
+    if (wouldCollide(latestAnswers.get(socket))) {
+      socket.destroySoon();
       return;
     }
     const problem = new Problem(codeOf(error));
@@ -25,6 +39,12 @@ export function createClientErrorHandler(headers: Readonly<Record<string, string
       .join('');
     socket.end(`HTTP/1.1 ${problem.status} ${problem.message}\r\n${head}\r\n${body}`);
   };
+}
+
+/** What is wrong after the end of a request is no part of it; until then it is, and an answer that has begun is the one to it. */
+function wouldCollide(answer: ServerResponse | undefined): boolean {
+  if (answer === undefined) return false;
+  return answer.req.complete ? !answer.writableFinished : answer.headersSent;
 }
 
 function codeOf({ code, rawPacket }: ConnectionError): ProblemCode {

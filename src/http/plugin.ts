@@ -4,7 +4,7 @@ import fp from 'fastify-plugin';
 import { isDatabaseUnavailable } from '../db/unavailable.ts';
 import { problemFromError } from '../problems/from-error.ts';
 import { Problem } from '../problems/problem.ts';
-import { maxUrlLength } from './client-error.ts';
+import { followAnswers, maxUrlLength } from './client-error.ts';
 import { countHeader } from './count-header.ts';
 import { parseJsonBody } from './json-body.ts';
 
@@ -23,6 +23,15 @@ export function requirePlain({ headers }: FastifyRequest, body: Buffer): Buffer 
   if (!/^utf-?8$/i.test(charset) || encoding.toLowerCase() !== 'identity') throw new Problem('unsupported_media_type');
   return body;
 }
+
+/**
+ * More than any browser and any row of proxies send. Node reads any number, keeps 2000 and drops the others unseen, of
+ * which one may be what a proxy has put at the end.
+ */
+const maxHeaderFields = 100;
+
+/** Further connections are closed as they come, before they use up the memory and the descriptors that the database needs. */
+const maxConnections = 10_000;
 
 /** How often connections are looked over while the service closes. */
 const idleCheckMs = 50;
@@ -59,6 +68,8 @@ export const httpPlugin = fp<HttpOptions>(
     });
     // RFC 9110 §10.1.1 lets an expectation that nobody knows pass; Node would answer 417 without headers or body.
     app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
+    app.server.maxConnections = maxConnections;
+    followAnswers(app.server);
     refuseOtherMethods(app);
     letGoWhenClosing(app);
   },
@@ -110,7 +121,17 @@ function refusal(request: FastifyRequest): Problem | undefined {
   // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
   const hosts = countHeader(raw.rawHeaders, 'host');
   if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) return new Problem('malformed_request');
-  return undefined;
+  if (raw.rawHeaders.length > 2 * maxHeaderFields) return new Problem('headers_too_large');
+  return isFramedPlainly(raw) ? undefined : new Problem('malformed_request');
+}
+
+/**
+ * Whether nobody on the way can see another end of this request than we do. Node reads requests of versions that have
+ * no headers, or frames, and passes over codings that it does not undo (RFC 9112 §2.3, §6.1).
+ */
+function isFramedPlainly({ httpVersion, headers }: FastifyRequest['raw']): boolean {
+  const coding = headers['transfer-encoding'];
+  return httpVersion === '1.1' ? coding === undefined || coding.toLowerCase() === 'chunked' : httpVersion === '1.0' && coding === undefined;
 }
 
 function logRequest(request: FastifyRequest, reply: FastifyReply): void {

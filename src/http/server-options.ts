@@ -28,7 +28,10 @@ export function serverOptions(
     // Time for a whole request, so that a slow sender cannot hold a connection.
     requestTimeout: 30_000,
     keepAliveTimeout: 72_000,
-    http: { headersTimeout: 15_000, requireHostHeader: false },
+    // Without a byte either way, as with a client that does not read what it has asked for. Streams have a heartbeat.
+    connectionTimeout: 60_000,
+    // Node looks twice a minute by default, which would make of each limit up to half a minute more.
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: 1000, requireHostHeader: false },
     // While it closes, what still comes in over an open connection is answered; the refusal would be in Fastify's words.
     return503OnClosing: false,
     exposeHeadRoutes: false,

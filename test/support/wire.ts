@@ -12,6 +12,18 @@ export interface RawAnswer {
 /** Long enough for any answer; a connection that is still open then has not been answered as it should. */
 const patienceMs = 5000;
 
+/** A well-formed request, after whose answer the connection is closed. */
+export function requestBytes(method: string, target: string, fields: Readonly<Record<string, string>> = {}, body = ''): string {
+  const all = {
+    host: 'localhost',
+    connection: 'close',
+    ...(body !== '' && { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+    ...fields,
+  };
+  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${target} HTTP/1.1\r\n${head.join('')}\r\n${body}`;
+}
+
 /**
  * Writes bytes to a server as they are, well-formed or not, and reads until it closes the connection.
  *
