@@ -4,7 +4,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
-import { mailKinds } from '../src/db/schema.ts';
+import { mailKinds } from '../src/db/kinds.ts';
 import { mailKindRules } from '../src/mail/mail-kinds.ts';
 import { loadMailTemplates } from '../src/mail/templates.ts';
 import { type Language, languages } from '../src/mail/words/index.ts';

@@ -1,6 +1,6 @@
 import { asc, eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
-import { events, mails, sessions } from '../db/schema.ts';
+import { events, knownNetworks, mails, sessions } from '../db/schema.ts';
 import { presentEvent } from '../identity/event-schema.ts';
 import { requireUser } from '../identity/users.ts';
 import type { AccountExport } from './schemas.ts';
@@ -19,6 +19,11 @@ export async function exportAccount(db: Queryable, userId: string, now: Date): P
       const ownSessions = await tx.select().from(sessions).where(eq(sessions.userId, userId)).orderBy(asc(sessions.id));
       const ownEvents = await tx.select().from(events).where(eq(events.userId, userId)).orderBy(asc(events.id));
       const ownMails = await tx.select().from(mails).where(eq(mails.userId, userId)).orderBy(asc(mails.id));
+      const ownNetworks = await tx
+        .select()
+        .from(knownNetworks)
+        .where(eq(knownNetworks.userId, userId))
+        .orderBy(asc(knownNetworks.lastUsedAt));
       const { id, email, username, role, locale, pendingEmail } = user;
       return {
         exportedAt: now.toISOString(),
@@ -38,6 +43,7 @@ export async function exportAccount(db: Queryable, userId: string, now: Date): P
           ip: session.ip,
           userAgent: session.userAgent,
         })),
+        knownNetworks: ownNetworks.map(({ network, lastUsedAt }) => ({ network, lastUsedAt: lastUsedAt.toISOString() })),
         events: ownEvents.map(presentEvent),
         mails: ownMails.map(({ id: mailId, kind, recipient, status, createdAt, settledAt }) => ({
           ...{ id: mailId, kind, recipient, status },

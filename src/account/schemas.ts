@@ -56,6 +56,9 @@ export const AccountExport = strictObject(
         userAgent: Type.Union([Type.String(), Type.Null()]),
       }),
     ),
+    knownNetworks: Type.Array(strictObject({ network: Type.String(), lastUsedAt: time() }), {
+      description: 'Networks that the account was logged in to from, as digests: guesses from elsewhere do not lock these out.',
+    }),
     events: Type.Array(EventSchema),
     mails: Type.Array(
       strictObject({

@@ -1,6 +1,7 @@
 import { and, asc, eq, gt } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
-import { type EventType, events, type MailKind, type MailStatus, mails, sessions } from '../db/schema.ts';
+import type { EventType, MailKind, MailStatus } from '../db/kinds.ts';
+import { events, mails, sessions } from '../db/schema.ts';
 import type { UserRow } from '../identity/users.ts';
 import { type ManagedUser, presentManagedUser } from './schemas.ts';
 

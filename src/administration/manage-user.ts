@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
-import { type EventType, roles } from '../db/schema.ts';
+import type { EventType } from '../db/kinds.ts';
+import { roles } from '../db/schema.ts';
 import { lockAmongAdministrators, removeUser, requireAnotherAdministrator } from '../identity/administrators.ts';
 import { type Agent, recordEvent, recordEvents } from '../identity/events.ts';
 import { endAllSessions } from '../identity/sessions.ts';

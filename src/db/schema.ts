@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { boolean, customType, index, integer, pgTable, primaryKey, text, timestamp, unique, uuid } from 'drizzle-orm/pg-core';
+import type { EventType, MailKind, MailStatus } from './kinds.ts';
 
 /** Text that is compared byte by byte, so that equality is the same in every locale and on every engine. */
 const byteText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' });
@@ -155,44 +156,6 @@ export const mails = pgTable(
     index('mails_user_id_idx').on(table.userId, table.kind, table.createdAt),
   ],
 );
-
-export const mailKinds = [
-  'confirmation',
-  'password_reset',
-  'password_changed',
-  'email_change',
-  'email_change_requested',
-  'email_changed',
-  'registration_attempt',
-] as const;
-export type MailKind = (typeof mailKinds)[number];
-/** `dropped`: it had become pointless before it was sent. */
-export type MailStatus = 'queued' | 'sent' | 'failed' | 'dropped';
-
-export const eventTypes = [
-  'registered',
-  'registration_attempted',
-  'confirmation_requested',
-  'confirmed',
-  'logged_in',
-  'login_failed',
-  'logged_out',
-  'refresh_reused',
-  'session_ended',
-  'sessions_ended',
-  'password_refused',
-  'password_changed',
-  'password_reset_requested',
-  'password_reset',
-  'email_change_requested',
-  'email_changed',
-  'username_changed',
-  'role_changed',
-  'disabled',
-  'enabled',
-  ...mailKinds.flatMap((kind) => [`${kind}_mail_sent`, `${kind}_mail_failed`] as const),
-] as const;
-export type EventType = (typeof eventTypes)[number];
 
 /** Addresses whose owners have said that they did not register; until then, no confirmation mail goes there. */
 export const disownedAddresses = pgTable('disowned_addresses', {

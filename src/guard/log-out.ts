@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import type { EventType } from '../db/schema.ts';
+import type { EventType } from '../db/kinds.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { endSessionsById } from '../identity/sessions.ts';
 import type { FoundSession } from './find-session.ts';

@@ -70,6 +70,7 @@ export const httpPlugin = fp<HttpOptions>(
     app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
     app.server.maxConnections = maxConnections;
     followAnswers(app.server);
+    refuseBodiesOfDeletions(app);
     refuseOtherMethods(app);
     letGoWhenClosing(app);
   },
@@ -113,6 +114,9 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   return reply.code(problem.status).headers(problem.headers).header('x-request-id', request.id).send(JSON.stringify(problem));
 }
 
+/** RFC 3986 §3.2: a name or an address, and a port; no path, user or query. */
+const hostText = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%]+\])(?::\d*)?$/;
+
 /** What no route may ever see; checked before the guard looks at the request. */
 function refusal(request: FastifyRequest): Problem | undefined {
   const { url, raw } = request;
@@ -120,7 +124,8 @@ function refusal(request: FastifyRequest): Problem | undefined {
   if (url.includes('%00')) return new Problem('malformed_request');
   // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
   const hosts = countHeader(raw.rawHeaders, 'host');
-  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) return new Problem('malformed_request');
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1') || !hostText.test(raw.headers.host ?? ''))
+    return new Problem('malformed_request');
   if (raw.rawHeaders.length > 2 * maxHeaderFields) return new Problem('headers_too_large');
   return isFramedPlainly(raw) ? undefined : new Problem('malformed_request');
 }
@@ -144,6 +149,19 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
     ...(request.problemCode !== undefined && { code: request.problemCode }),
   };
   request.log.info(line, 'request');
+}
+
+/** A deletion takes no body, but Fastify reads one: it is taken as literally as any other. */
+function refuseBodiesOfDeletions(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    if (route.method !== 'DELETE' || route.schema?.body !== undefined) return;
+    const refuse = async ({ body }: FastifyRequest) => {
+      const isEmpty = body == null || (typeof body === 'object' && !Array.isArray(body) && Object.keys(body).length === 0);
+      if (!isEmpty)
+        throw new Problem('validation_failed', { errors: [{ pointer: '', code: 'additionalProperties', message: 'must be empty' }] });
+    };
+    route.preValidation = [...[route.preValidation ?? []].flat(), refuse];
+  });
 }
 
 /** Answers 405 with an `Allow` header (RFC 9110 §15.5.6) where a path exists, but not for that method. */

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { eventTypes } from '../db/schema.ts';
+import { eventTypes } from '../db/kinds.ts';
 import type { EventRow } from './events.ts';
 
 const nullable = (description: string) => Type.Union([Type.String(), Type.Null()], { description });

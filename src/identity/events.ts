@@ -2,7 +2,8 @@ import { and, desc, eq, inArray, lt } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { type EventType, events, users } from '../db/schema.ts';
+import type { EventType } from '../db/kinds.ts';
+import { events, users } from '../db/schema.ts';
 
 /** Where a request came from, as the owner of an account will be shown it. */
 export interface Origin {

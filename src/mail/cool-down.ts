@@ -1,6 +1,7 @@
 import { and, desc, eq } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
-import { type MailKind, mails } from '../db/schema.ts';
+import type { MailKind } from '../db/kinds.ts';
+import { mails } from '../db/schema.ts';
 import type { MailRow } from './outbox.ts';
 
 /** No more than so many mails of one kind in so long, on request; those that came by themselves count. */

@@ -1,5 +1,5 @@
 import type { Purpose } from '../config.ts';
-import type { MailKind } from '../db/schema.ts';
+import type { MailKind } from '../db/kinds.ts';
 import type { UserRow } from '../identity/users.ts';
 import type { MailRow } from './outbox.ts';
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import type { MailKind } from '../db/schema.ts';
+import type { MailKind } from '../db/kinds.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import type { UserRow } from '../identity/users.ts';
 import type { Limits } from '../limits/create-limits.ts';

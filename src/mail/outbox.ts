@@ -2,7 +2,8 @@ import { and, asc, eq, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm';
 import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { type MailKind, type MailStatus, mails } from '../db/schema.ts';
+import type { MailKind, MailStatus } from '../db/kinds.ts';
+import { mails } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
 import { recordEvent } from '../identity/events.ts';
 

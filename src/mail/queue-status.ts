@@ -1,7 +1,8 @@
 import { and, asc, count, desc, eq, min } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { type MailStatus, mails } from '../db/schema.ts';
+import type { MailStatus } from '../db/kinds.ts';
+import { mails } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
 
 interface QueueStatus extends Readonly<Record<MailStatus, number>> {

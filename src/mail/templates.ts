@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Eta } from 'eta';
-import { type MailKind, mailKinds } from '../db/schema.ts';
+import { type MailKind, mailKinds } from '../db/kinds.ts';
 import { mailKindRules } from './mail-kinds.ts';
 import { type Language, languages } from './words/index.ts';
 

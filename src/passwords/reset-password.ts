@@ -1,5 +1,5 @@
 import { confirmationFaults } from '../credentials/new-password.ts';
-import type { EventType } from '../db/schema.ts';
+import type { EventType } from '../db/kinds.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
 import { forgetNetworks, rememberNetwork } from '../identity/known-networks.ts';
 import { endAllSessions } from '../identity/sessions.ts';

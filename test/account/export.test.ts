@@ -3,7 +3,7 @@ import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { fastify } from 'fastify';
 import t from 'tap';
 import * as schema from '../../src/db/schema.ts';
-import { events, mails, sessions, users } from '../../src/db/schema.ts';
+import { events, knownNetworks, mails, sessions, users } from '../../src/db/schema.ts';
 import { outboxEmpty } from '../support/held-clock.ts';
 import { confirmedPerson, logIn, openSession, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
@@ -37,7 +37,7 @@ t.test('the export of an account', async (t) => {
     const { status, headers, body } = await exported(person.token);
     t.equal(status, 200);
     t.match(headers, { 'content-type': /^application\/json/, 'cache-control': 'no-store' });
-    t.strictSame(Object.keys(body).sort(), ['account', 'events', 'exportedAt', 'mails', 'sessions']);
+    t.strictSame(Object.keys(body).sort(), ['account', 'events', 'exportedAt', 'knownNetworks', 'mails', 'sessions']);
     t.ok(Math.abs(Date.parse(body.exportedAt) - service.clock.now().getTime()) < 60_000);
 
     const plain = (name: string, row: object) => {
@@ -47,6 +47,9 @@ t.test('the export of an account', async (t) => {
     const [user] = await tables.select().from(users).where(eq(users.id, person.id));
     t.same(body.account, plain('users', user as object));
     t.match(body.account, { email: person.email, pendingEmail: newEmail, confirmedAt: String, pendingEmailSince: String });
+    const [network, ...others] = await tables.select().from(knownNetworks).where(eq(knownNetworks.userId, person.id));
+    t.same(body.knownNetworks, [{ network: network?.network, lastUsedAt: network?.lastUsedAt.toISOString() }]);
+    t.equal(others.length, 0, 'all logins came from one');
     for (const [name, table, count] of [
       ['sessions', sessions, 3],
       ['events', events, 9],
@@ -65,7 +68,7 @@ t.test('the export of an account', async (t) => {
   t.test('knows every table that refers to users', (t) => {
     const tablesOf = Object.values(schema).filter((value) => value instanceof PgTable);
     const referring = tablesOf.filter((table) => getTableConfig(table as PgTable).columns.some(({ name }) => name === 'user_id'));
-    t.strictSame(referring.map((table) => getTableConfig(table as PgTable).name).sort(), ['events', 'mails', 'sessions']);
+    t.strictSame(referring.map((table) => getTableConfig(table as PgTable).name).sort(), ['events', 'known_networks', 'mails', 'sessions']);
     t.end();
   });
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
-import { type EventType, events } from '../../src/db/schema.ts';
+import type { EventType } from '../../src/db/kinds.ts';
+import { events } from '../../src/db/schema.ts';
 import type { ManualClock } from '../support/clock.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -21,7 +22,7 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
   const { clock } = service;
   const { now } = clock;
   const as = (who: string) => requestBytes('GET', '/secret', { 'user-agent': 'node', authorization: `Bearer ${who}` });
-  const login = requestBytes('POST', '/auth/login', {}, '{"username":"c4n4ry","password":"c4n4ry"}');
+  const login = requestBytes('POST', '/auth/login', {}, '{"username":"n1ghting4le","password":"n1ghting4le"}');
   const { guard, services } = service.app;
   const { select } = services.db;
   const { findSession } = guard;
@@ -69,10 +70,10 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
   t.teardown(mend);
 
   const errors = [
-    new Error('c4n4ry'),
-    'c4n4ry',
-    { statusCode: 200, message: 'c4n4ry' },
-    Object.assign(new Error('c4n4ry'), { statusCode: 302 }),
+    new Error('n1ghting4le'),
+    'n1ghting4le',
+    { statusCode: 200, message: 'n1ghting4le' },
+    Object.assign(new Error('n1ghting4le'), { statusCode: 302 }),
   ];
   for (const [what, { bytes, spoil }] of Object.entries(faults)) {
     // Going on without an error is what a hook does with nothing.
@@ -81,7 +82,7 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
       const answer = await exchangeOne(base, bytes);
       mend();
       assertProblem(t, answer, { status: 500, code: 'internal_error' });
-      t.notMatch(JSON.stringify(answer), /c4n4ry/, what);
+      t.notMatch(JSON.stringify(answer), /n1ghting4le/, what);
       t.ok(
         service.log.some((line) => line.includes(answer.headers['x-request-id'] as string) && line.includes('"level":50')),
         'it is logged',

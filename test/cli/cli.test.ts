@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { mailKinds } from '../../src/db/schema.ts';
+import { mailKinds } from '../../src/db/kinds.ts';
 import { run } from '../support/cli.ts';
 import { createDatabase, onServer } from '../support/database.ts';
 

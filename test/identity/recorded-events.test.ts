@@ -1,7 +1,8 @@
 import { asc, eq } from 'drizzle-orm';
 import t, { type Test } from 'tap';
 import { changeRole, disableUser, enableUser, requireNamedUser } from '../../src/administration/manage-user.ts';
-import { type EventType, events, users } from '../../src/db/schema.ts';
+import type { EventType } from '../../src/db/kinds.ts';
+import { events, users } from '../../src/db/schema.ts';
 import type { Answer } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFaultyMailServer } from '../support/faulty-mail-server.ts';

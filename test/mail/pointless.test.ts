@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import t from 'tap';
-import { type MailKind, mailKinds, mails, users } from '../../src/db/schema.ts';
+import { type MailKind, mailKinds } from '../../src/db/kinds.ts';
+import { mails, users } from '../../src/db/schema.ts';
 import { enqueueMail } from '../../src/mail/outbox.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFaultyMailServer } from '../support/faulty-mail-server.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { buildApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
-import { type MailKind, mailKinds } from '../../src/db/schema.ts';
+import { type MailKind, mailKinds } from '../../src/db/kinds.ts';
 import { mailKindRules } from '../../src/mail/mail-kinds.ts';
 import { loadMailTemplates } from '../../src/mail/templates.ts';
 import { languages } from '../../src/mail/words/index.ts';

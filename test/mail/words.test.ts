@@ -1,5 +1,5 @@
 import t from 'tap';
-import { mailKinds } from '../../src/db/schema.ts';
+import { mailKinds } from '../../src/db/kinds.ts';
 import { languageOf, languages, preferredLanguage } from '../../src/mail/words/index.ts';
 import { newDetails, register } from '../support/person.ts';
 import { startService } from '../support/service.ts';

@@ -1,6 +1,7 @@
 import { desc, eq } from 'drizzle-orm';
 import type { Queryable } from '../../src/db/database.ts';
-import { type MailStatus, mails } from '../../src/db/schema.ts';
+import type { MailStatus } from '../../src/db/kinds.ts';
+import { mails } from '../../src/db/schema.ts';
 import type { MailRow } from '../../src/mail/outbox.ts';
 import { eventually } from './eventually.ts';
 

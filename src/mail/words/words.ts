@@ -1,4 +1,4 @@
-import type { MailKind } from '../../db/schema.ts';
+import type { MailKind } from '../../db/kinds.ts';
 
 /** What one mail says; the layout says the rest. */
 export interface MailText {
