@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
-import { deflateRawSync } from 'node:zlib';
+import { isGuessable } from './guessable-secret.ts';
 
 /** Characters that would break a mail header or a log line. */
 const control = /[\p{Cc}\u2028\u2029]/u;
@@ -169,20 +169,6 @@ function commaSeparated(text = ''): string[] {
     .split(',')
     .map((each) => each.trim())
     .filter((each) => each !== '');
-}
-
-/** What stands in examples, and what people type who want to be done with it. Random text has none of these words. */
-const placeholder = /secret|passw|change|example|default|replace|insert|latchkey|development|test.?key|lorem|qwerty/i;
-/** Packed, 32 random digits take more than this; repetitions and runs take less. */
-const leastPackedBytes = 26;
-
-/** Tells whether a secret is one that an attacker would try: random ones of 32 bytes or more never are. */
-function isGuessable(secret: string): boolean {
-  const bytes = Buffer.from(secret);
-  // Of what goes up step by step, the steps are a repetition.
-  const steps = bytes.map((byte, index) => byte - (bytes[index - 1] ?? 0));
-  const isPattern = [bytes, steps].some((each) => deflateRawSync(each, { level: 9 }).length < leastPackedBytes);
-  return isPattern || placeholder.test(secret);
 }
 
 function isPrivateKey(pem: string): boolean {
