@@ -1,0 +1,15 @@
+import { deflateRawSync } from 'node:zlib';
+
+/** What stands in examples, and what people type who want to be done with it. Random text has none of these words. */
+const placeholder = /secret|passw|change|example|default|replace|insert|latchkey|development|test.?key|lorem|qwerty/i;
+/** Packed, 32 random digits take more than this; repetitions and runs take less. */
+const leastPackedBytes = 26;
+
+/** Tells whether a secret is one that an attacker would try: random ones of 32 bytes or more never are. */
+export function isGuessable(secret: string): boolean {
+  const bytes = Buffer.from(secret);
+  // Of what goes up step by step, the steps are a repetition.
+  const steps = bytes.map((byte, index) => byte - (bytes[index - 1] ?? 0));
+  const isPattern = [bytes, steps].some((each) => deflateRawSync(each, { level: 9 }).length < leastPackedBytes);
+  return isPattern || placeholder.test(secret);
+}
