@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 
-/** What stands in examples, and what people type who want to be done with it. Random text has none of these words. */
-const placeholder = /secret|passw|change|example|default|replace|insert|latchkey|development|test.?key|lorem|qwerty/i;
+/** What stands in examples, for others to replace. Random text has none of these words. */
+const placeholder = /change.?(?:me|this|it)|replace.?(?:me|this|it)|your.?(?:own|secret)|example|default|insert|placeholder|password/i;
 /** Packed, 32 random digits take more than this; repetitions and runs take less. */
 const leastPackedBytes = 26;
 

@@ -116,7 +116,7 @@ t.test('J03: a secret that is short, uniform or a well-known placeholder is refu
     'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
     '9876543210zyxwvutsrqponmlkjihgfedcba',
     'please-replace-me-before-you-go-live!!',
-    'my-very-own-Secret-of-forty-characters!!',
+    'put-Your-Secret-of-forty-characters-here',
     `${secret},short`,
     `${secret},`,
     ',',
