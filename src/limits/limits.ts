@@ -27,11 +27,11 @@ export type RequestLimitName = keyof typeof requestLimits;
 /** Wrong passwords. Whoever knows the right one is not counted. */
 export const passwordLimits = {
   /** For one account, from a network that it has been logged in to from before. */
-  known: [limit('password-known', 10, 15 * minute), limit('password-known-day', 50, day)],
+  known: [limit('password-known', 50, 15 * minute), limit('password-known-day', 100, day)],
   /** For one address or user name, whether or not there is such an account, from all other networks together. */
-  account: [limit('password-account', 10, 15 * minute), limit('password-account-day', 100, day)],
-  network: [limit('password-network', 50, 15 * minute)],
-  wideNetwork: [limit('password-network-wide', 200, 15 * minute)],
+  account: [limit('password-account', 50, 15 * minute), limit('password-account-day', 100, day)],
+  network: [limit('password-network', 100, 15 * minute)],
+  wideNetwork: [limit('password-network-wide', 300, 15 * minute)],
   /** For one account, in sessions of its own. */
   session: [limit('password-session', 30, day)],
 } as const satisfies Record<string, readonly Limit[]>;

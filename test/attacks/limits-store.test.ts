@@ -36,7 +36,7 @@ t.test('T06 without Redis, guesses are limited all the same, and more strictly',
   ] as const) {
     const other = await register(service);
     await goAway();
-    t.same(tally(await inTurn(6, () => guess(service, other.email))), { 401: 2, 429: 4 }, `${how}: a quarter of ten`);
+    t.same(tally(await inTurn(16, () => guess(service, other.email))), { 401: 12, 429: 4 }, `${how}: a quarter of fifty`);
     t.equal((await service.get('/secret', { token: person.token })).status, 200, 'sessions are not concerned');
     t.equal((await service.post('/auth/login', { email: person.email, password: person.password })).status, 200);
     await comeBack();
@@ -49,9 +49,9 @@ t.test('T06 a store that has forgotten everything begins anew, and counts on', {
   const service = await startService(t, { REDIS_URL: redis.url });
   await untilCountedThere(service);
   const { email } = await register(service);
-  t.same(tally(await inTurn(12, () => guess(service, email))), { 401: 10, 429: 2 });
+  t.same(tally(await inTurn(52, () => guess(service, email))), { 401: 50, 429: 2 });
   await redis.flush();
-  t.same(tally(await inTurn(12, () => guess(service, email))), { 401: 10, 429: 2 });
+  t.same(tally(await inTurn(52, () => guess(service, email))), { 401: 50, 429: 2 });
 });
 
 t.test('T06 a service starts without Redis, and finds it later', { skip: noRedis }, async (t) => {
@@ -59,7 +59,7 @@ t.test('T06 a service starts without Redis, and finds it later', { skip: noRedis
   await redis.kill();
   const service = await startService(t, { REDIS_URL: redis.url });
   const { email } = await register(service);
-  t.same(tally(await inTurn(4, () => guess(service, email))), { 401: 2, 429: 2 });
+  t.same(tally(await inTurn(14, () => guess(service, email))), { 401: 12, 429: 2 });
   await redis.start();
   await untilCountedThere(service);
 });
