@@ -9,17 +9,17 @@ export interface Quota {
 }
 
 /**
- * The header fields that tell a client what it may still ask for (draft-ietf-httpapi-ratelimit-headers-10): of each
- * limit its size and window, and what is left of it until it begins anew.
+ * The header fields that tell a client how often it may ask (draft-ietf-httpapi-ratelimit-headers-10): the size and the
+ * window of each limit, and what is left of those of which half is used. Before that they are always the same, so that
+ * nobody who compares answers has to wonder what a number tells.
  */
 export function quotaFields(quotas: readonly Quota[]): Record<string, string> {
   if (quotas.length === 0) return {};
-  return {
-    'ratelimit-policy': quotas.map(({ limit: { name, max, windowSeconds } }) => `"${name}";q=${max};w=${windowSeconds}`).join(', '),
-    ratelimit: quotas
-      .map(({ limit, remaining, resetsInSeconds }) => {
-        return `"${limit.name}";r=${Math.max(0, remaining)};t=${Math.max(0, Math.ceil(resetsInSeconds))}`;
-      })
-      .join(', '),
-  };
+  const policies = quotas.map(({ limit: { name, max, windowSeconds } }) => `"${name}";q=${max};w=${windowSeconds}`);
+  const scarce = quotas
+    .filter(({ limit, remaining }) => remaining < limit.max / 2)
+    .map(({ limit: { name }, remaining, resetsInSeconds }) => {
+      return `"${name}";r=${Math.max(0, remaining)};t=${Math.max(0, Math.ceil(resetsInSeconds))}`;
+    });
+  return { 'ratelimit-policy': policies.join(', '), ...(scarce.length > 0 && { ratelimit: scarce.join(', ') }) };
 }
