@@ -78,8 +78,8 @@ export async function buildApp(config: Config, { clock, announce = () => {}, fai
     await prepareWire(app, config, headers);
     const database = await opening;
     const secrets = config.authSecrets.length > 0 ? config.authSecrets : [await loadGeneratedSecret(config.dataDir)];
-    const { db, guardDb } = database;
-    const services = await createServices(app, { config, clock, db, guardDb, secrets, failpoints, worksInBackground });
+    const { db, feedDb } = database;
+    const services = await createServices(app, { config, clock, db, feedDb, secrets, failpoints, worksInBackground });
     app.decorate('services', services);
     await assemble(app, services);
     await app.ready();
@@ -104,7 +104,7 @@ async function prepareWire(app: FastifyInstance, config: Config, headers: Readon
 async function assemble(app: FastifyInstance, services: Services): Promise<void> {
   const { config, mailbox } = services;
   const { protection } = config.sessions;
-  await app.register(guardPlugin, { ...services, db: services.guardDb, protection, accessCookie: services.sessionCookies.access });
+  await app.register(guardPlugin, { ...services, protection, accessCookie: services.sessionCookies.access });
   await app.register(requestLimitPlugin, services.limits);
   await app.register(tokenGuessesPlugin, services.limits);
   app.register(metricsPlugin, services);

@@ -145,7 +145,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
   const redisUrl = read.optional('REDIS_URL');
-  if (redisUrl !== undefined) read.url('REDIS_URL', redisUrl, { schemes: ['redis', 'rediss'] });
+  if (redisUrl !== undefined) read.redisUrl('REDIS_URL', redisUrl);
   if (databaseUrl !== undefined) read.url('DATABASE_URL', databaseUrl, { schemes: ['postgres', 'postgresql'] });
   if (smtpUrl !== undefined) read.url('SMTP_URL', smtpUrl, { schemes: ['smtp', 'smtps'] });
 

@@ -9,7 +9,7 @@ import { createPasswordPolicy, type PasswordPolicy } from './credentials/new-pas
 import { createPasswordHasher } from './credentials/password-hashing.ts';
 import type { Queryable } from './db/database.ts';
 import type { Failpoints } from './failpoints.ts';
-import { createClientDigest } from './guard/client-digest.ts';
+import { type ClientDigest, createClientDigest } from './guard/client-digest.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { createCrossOriginCheck } from './guard/cross-origin.ts';
 import { openRevocationFeed } from './guard/revocation-feed.ts';
@@ -35,7 +35,7 @@ export interface Foundations {
   readonly config: Config;
   readonly clock: Clock;
   readonly db: Queryable;
-  readonly guardDb: Queryable;
+  readonly feedDb: Queryable;
   readonly secrets: readonly string[];
   readonly failpoints: Failpoints | undefined;
   readonly worksInBackground: boolean;
@@ -49,7 +49,7 @@ const keyRefreshMs = 15_000;
  * ended sessions, and the rotation of keys. Closing the app stops them.
  */
 export async function createServices(app: FastifyInstance, foundations: Foundations): Promise<Services> {
-  const { config, clock, db, guardDb, secrets, failpoints, worksInBackground } = foundations;
+  const { config, clock, db, feedDb, secrets, failpoints, worksInBackground } = foundations;
   const { accessTtlSeconds } = config.tokens;
   const { publicUrl } = config.server;
 
@@ -58,17 +58,19 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     app,
     createRepeater({ work: keyRing.refresh, everyMs: keyRefreshMs, log: app.log, complaint: 'the signing keys cannot be looked up' }),
   );
-  const revocations = closeWith(app, await openRevocationFeed({ db: guardDb, clock, accessTtlSeconds, log: app.log }));
+  const revocations = closeWith(app, await openRevocationFeed({ db: feedDb, clock, accessTtlSeconds, log: app.log }));
   if (worksInBackground) closeWith(app, startPurging({ db, clock, retention: config.retention, revocations }, app.log));
   const eventBuffer = closeWith(app, createEventBuffer({ db, log: app.log }));
   const actionTokens = await createAllActionTokens(app, foundations);
   const { mailbox, worker } = await startMail(app, foundations, actionTokens);
   const formProofs = createFormProofs(secrets);
-  const clientDigest = createClientDigest(secrets[0] as string);
+  const digests = secrets.map(createClientDigest);
+  const [clientDigest] = digests as [ClientDigest];
   const limits = closeWith(
     app,
     await createLimits({
-      ...{ db, clock, clientDigest, log: app.log },
+      ...{ db, clock, log: app.log },
+      networkDigests: (ip) => digests.map((digest) => digest(ip, undefined)),
       isOn: config.rateLimit,
       redisUrl: config.redisUrl,
       secret: secrets[0] as string,
@@ -81,7 +83,6 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     secrets,
     clock,
     db,
-    guardDb,
     hasher: await createPasswordHasher(config.passwords, availableParallelism()),
     passwordPolicy: passwordPolicyOf(app, config),
     accessTokens: await createTokensOf(app, foundations, keyRing),

@@ -67,10 +67,17 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     const web = scheme === 'http' || scheme === 'https';
     if (parsed === undefined || !schemes.includes(scheme) || parsed.hostname === '') {
       fault(name, `must be a URL that starts with ${schemes.map((each) => `${each}://`).join(' or ')}`);
-    } else if (web && (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '')) {
+    } else if (web && (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '' || parsed.password !== '')) {
       fault(name, 'must have no user, query or fragment');
     }
     return value;
+  }
+
+  /** The library would take options from a query, and end the process for a database that is no number. */
+  function redisUrl(name: string, value: string): void {
+    url(name, value, { schemes: ['redis', 'rediss'] });
+    const isPlain = URL.canParse(value) && /^(?:\/\d{0,4})?$/.test(new URL(value).pathname) && !/[?#]/.test(value);
+    if (!isPlain) fault(name, 'must be redis://user:password@host:port/number, with whatever is no letter or digit in it percent-encoded');
   }
 
   /** A service on the web that something is asked of; what is sent there must not be read on the way. */
@@ -153,6 +160,7 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     oneOf,
     integer,
     url,
+    redisUrl,
     serviceUrl,
     urlTemplate,
     appUrl,

@@ -26,8 +26,6 @@ export interface Services {
   readonly secrets: readonly string[];
   readonly clock: Clock;
   readonly db: Queryable;
-  /** For the guard alone. */
-  readonly guardDb: Queryable;
   readonly hasher: PasswordHasher;
   readonly passwordPolicy: PasswordPolicy;
   readonly accessTokens: AccessTokens;

@@ -1,4 +1,4 @@
-import { requirePassword } from '../guard/current-password.ts';
+import { requirePassword, type SessionIds } from '../guard/current-password.ts';
 import { lockAmongAdministrators, removeUser } from '../identity/administrators.ts';
 import type { Origin } from '../identity/events.ts';
 import { Problem } from '../problems/problem.ts';
@@ -14,12 +14,13 @@ import type { Services } from '../services.ts';
  */
 export async function deleteAccount(
   services: Pick<Services, 'clock' | 'db' | 'hasher' | 'limits' | 'revocations'>,
-  userId: string,
+  session: SessionIds,
   password: string,
   origin: Origin,
 ): Promise<void> {
+  const { userId } = session;
   const { clock, db, revocations } = services;
-  const user = await requirePassword(services, userId, password, origin);
+  const user = await requirePassword(services, session, password, origin);
   const ended = await db.transaction(async (tx) => {
     const current = await lockAmongAdministrators(tx, userId);
     if (current === undefined) throw new Problem('unauthenticated');

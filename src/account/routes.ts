@@ -58,7 +58,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/me/deletion',
-    config: { access: 'session', problems: ['wrong_password', 'last_administrator', 'rate_limited', 'service_unavailable'] },
+    config: { access: 'session', limit: 'password', problems: ['wrong_password', 'last_administrator', 'service_unavailable'] },
     schema: {
       operationId: 'deleteMe',
       tags,
@@ -68,8 +68,9 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       response: { 204: NoContent('The account is gone.') },
     },
     async handler(request, reply) {
-      const { userId } = requireSession(request);
-      await deleteAccount(services, userId, request.body.password, originOf(request));
+      const session = requireSession(request);
+      const { userId } = session;
+      await deleteAccount(services, session, request.body.password, originOf(request));
       // Its events are gone with it.
       request.log.info({ userId }, 'an account was deleted by its owner');
       clearSessionCookies(reply, services.sessionCookies);

@@ -4,6 +4,7 @@ import { type Queryable, violatedConstraint } from '../db/database.ts';
 import { events, users } from '../db/schema.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { type UserRow, updateUser } from '../identity/users.ts';
+import { usernameLimit } from '../limits/limits.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { ProfileBody } from './schemas.ts';
@@ -16,17 +17,18 @@ const namesADay = 10;
  *
  * @throws Problem `validation_failed` for a name that nobody may have
  * @throws Problem `username_taken`
- * @throws Problem `rate_limited` after ten other names in a day
+ * @throws Problem `rate_limited` after ten other names in a day, or twenty questions for one in an hour
  * @throws Problem `unauthenticated` when the account has gone since the session was checked
  */
 export async function updateProfile(
-  { clock, config, db }: Pick<Services, 'clock' | 'config' | 'db'>,
+  { clock, config, db, limits }: Pick<Services, 'clock' | 'config' | 'db' | 'limits'>,
   userId: string,
   { username, locale }: ProfileBody,
   origin: Origin,
 ): Promise<UserRow> {
   const errors = username === undefined ? [] : usernameFaults(username);
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
+  if (username !== undefined) await limits.limiter.take([{ limit: usernameLimit, subject: userId }]);
   try {
     return await db.transaction(async (tx) => {
       const user = await lockWithHolder(tx, userId, username);

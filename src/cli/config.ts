@@ -1,8 +1,10 @@
 import type { Config } from '../config.ts';
 import { type Command, parse } from './command.ts';
 
-/** Members that hold nothing but a secret. */
+/** Members that are a secret. */
 const secrets: ReadonlySet<string> = new Set(['authSecrets', 'privateKey']);
+/** Members that lead to a server, with a password in them as a rule. */
+const servers: ReadonlySet<string> = new Set(['databaseUrl', 'redisUrl', 'smtpUrl']);
 const hidden = '(hidden)';
 
 /** `latchkey config`: what a service in this environment would run with, to be shown to anybody who helps. */
@@ -18,19 +20,24 @@ export const showConfig: Command = {
 function withoutSecrets(config: Config): unknown {
   return JSON.parse(
     JSON.stringify(config, (name, value: unknown) => {
-      if (secrets.has(name) && value !== undefined) return Array.isArray(value) ? value.map(() => hidden) : hidden;
-      return typeof value === 'string' ? withoutCredentials(value) : (value ?? null);
+      if (value === undefined) return null;
+      if (secrets.has(name)) return Array.isArray(value) ? value.map(() => hidden) : hidden;
+      if (typeof value !== 'string') return value;
+      return servers.has(name) ? serverOf(value) : withoutCredentials(value);
     }),
   );
 }
 
-/** User, password and query of an address may all be credentials; where it leads may be seen. */
+/** Where an address leads. Whoever has not encoded a password finds it anywhere in there: then nothing of it is shown. */
+function serverOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const hasUser = url !== undefined && (url.username !== '' || url.password !== '');
+  if (url === undefined || url.hash !== '' || text.split('@').length !== (hasUser ? 2 : 1)) return hidden;
+  return `${url.protocol}//${hasUser ? `${hidden}@` : ''}${url.host}${url.pathname}${url.search === '' ? '' : `?${hidden}`}`;
+}
+
+/** Addresses that people are sent to: user and password, and what stands behind the path, but for the place of the token. */
 function withoutCredentials(text: string): string {
-  // `{token}` is no part of a URL's grammar, and would not come out as it was.
-  if (text.includes('{token}') || !/^[a-z][a-z+.-]*:\/\//i.test(text)) return text;
-  if (!URL.canParse(text)) return hidden;
-  const url = new URL(text);
-  if (url.username === '' && url.password === '' && url.search === '') return text;
-  const user = url.username === '' && url.password === '' ? '' : `${hidden}@`;
-  return `${url.protocol}//${user}${url.host}${url.pathname}${url.search === '' ? '' : `?${hidden}`}`;
+  if (!/^[a-z][a-z\d+.-]*:\/\//i.test(text)) return text;
+  return text.replace(/\/\/[^/]*@/, `//${hidden}@`).replace(/([?#])(?!\{token\}$).*$/, `$1${hidden}`);
 }

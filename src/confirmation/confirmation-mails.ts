@@ -25,7 +25,7 @@ export async function resendConfirmation(services: Needs, userId: string, origin
     if (user === undefined) throw new Problem('unauthenticated');
     if (user.confirmedAt !== null) throw new Problem('already_confirmed');
     const { seconds } = await waitFor(services, tx, user);
-    const retryAfterSeconds = seconds > 0 ? seconds : await limits.recipients.secondsToWait(tx, user.emailCanonical);
+    const retryAfterSeconds = seconds > 0 ? seconds : await limits.recipients.countMail(tx, user.emailCanonical);
     if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
     await recordEvent(tx, userId, 'confirmation_requested', origin, clock);
     await enqueueMail(tx, { userId, kind: 'confirmation', recipient: user.email }, clock);

@@ -60,6 +60,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
     url: '/auth/confirm',
     config: {
       access: 'public',
+      limit: 'password',
       takesMailedToken: true,
       problems: [
         'unauthenticated',

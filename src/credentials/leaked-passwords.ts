@@ -36,13 +36,14 @@ export function createLeakedPasswords({ url, complain }: LeakedPasswordsOptions)
       signal: AbortSignal.timeout(patienceMs),
     });
     const text = answer.ok ? await readText(answer) : undefined;
+    if (!answer.ok) await answer.body?.cancel();
     if (text === undefined) throw new Error(`the list of leaked passwords answered ${answer.status}`);
     return text;
   }
 
   return {
     async has(password) {
-      const digest = createHash('sha1').update(password).digest('hex').toUpperCase();
+      const digest = createHash('sha1').update(password.normalize('NFC')).digest('hex').toUpperCase();
       const rest = digest.slice(prefixLength);
       try {
         const range = await rangeOf(digest.slice(0, prefixLength));

@@ -8,8 +8,8 @@ export interface PoolOptions {
   readonly onIdleError: (error: Error) => void;
 }
 
-/** Connections at most, of one instance: for all that is asked for, and for the guard. */
-const connections = { all: 10, guard: 2 };
+/** Connections at most, of one instance: for all that is asked for, and for the feed of ended sessions. */
+const connections = { all: 10, feed: 1 };
 
 /**
  * Opens pools of connections to a PostgreSQL server. Connects with the first query, not before.
@@ -17,14 +17,14 @@ const connections = { all: 10, guard: 2 };
  * A connection that dies while idle is reported and replaced; it does not end the process.
  */
 export function openPool({ url, onIdleError }: PoolOptions): Database {
-  const [all, guard] = [connections.all, connections.guard].map((max) => {
-    const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 2000, application_name: 'latchkey' });
+  const [all, feed] = [connections.all, connections.feed].map((max) => {
+    const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 2000, keepAlive: true, application_name: 'latchkey' });
     pool.on('error', onIdleError);
     return pool;
   }) as [pg.Pool, pg.Pool];
   return {
     db: drizzle(all, { schema }),
-    guardDb: drizzle(guard, { schema }),
-    close: async () => void (await Promise.all([all.end(), guard.end()])),
+    feedDb: drizzle(feed, { schema }),
+    close: async () => void (await Promise.all([all.end(), feed.end()])),
   };
 }

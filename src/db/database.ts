@@ -11,8 +11,8 @@ export type Queryable = PgDatabase<PgQueryResultHKT, typeof schema>;
 /** An open database, of either engine. */
 export interface Database {
   readonly db: Queryable;
-  /** The same database, for the guard alone: it has an answer for everybody, however much others ask for. */
-  readonly guardDb: Queryable;
+  /** The same database, for the feed of ended sessions alone, so that nobody can keep it from learning of them. */
+  readonly feedDb: Queryable;
   close(): Promise<void>;
 }
 

@@ -30,7 +30,7 @@ export async function openEmbeddedDatabase(dataDir: string, announce: (what: str
     await migrate(db, { migrationsFolder });
     return {
       db,
-      guardDb: db,
+      feedDb: db,
       async close() {
         await engine.close();
         await unlock();

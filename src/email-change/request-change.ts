@@ -1,9 +1,10 @@
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import type { Queryable } from '../db/database.ts';
-import { requirePassword } from '../guard/current-password.ts';
+import { requirePassword, type SessionIds } from '../guard/current-password.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { findUserByEmail, linkState, lockUnchangedUser, updateUser } from '../identity/users.ts';
+import { emailChangeLimit } from '../limits/limits.ts';
 import { hourlyLimitSeconds, recentMails } from '../mail/cool-down.ts';
 import { enqueueNotice } from '../mail/notice.ts';
 import { enqueueMail } from '../mail/outbox.ts';
@@ -22,15 +23,18 @@ type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'w
  * @throws Problem `validation_failed`
  * @throws Problem `wrong_password`
  * @throws Problem `email_taken`, by an account of anybody's, one's own included
- * @throws Problem `rate_limited` after five an hour or ten a day of this account, and when the address has been written to too often
+ * @throws Problem `rate_limited` after ten questions an hour, five mails an hour or ten a day of this account, and when the
+ *   address has been written to too often
  */
-export async function requestEmailChange(services: Needs, userId: string, body: EmailChangeBody, origin: Origin): Promise<string> {
-  const { clock, config, db, wakeMail } = services;
+export async function requestEmailChange(services: Needs, session: SessionIds, body: EmailChangeBody, origin: Origin): Promise<string> {
+  const { userId } = session;
+  const { clock, config, db, limits, wakeMail } = services;
   const fault = { pointer: '/newEmail', code: 'format', message: 'must be an e-mail address' };
   const newEmail = parseEmail(body.newEmail);
   if (newEmail === undefined) throw new Problem('validation_failed', { errors: [fault] });
   // Before anything about other accounts is told.
-  const user = await requirePassword(services, userId, body.password, origin);
+  const user = await requirePassword(services, session, body.password, origin);
+  await limits.limiter.take([{ limit: emailChangeLimit, subject: user.id }]);
   if ((await findUserByEmail(db, newEmail.address)) !== undefined) {
     throw new Problem('email_taken', { errors: [{ pointer: '/newEmail', code: 'email_taken', message: 'is taken' }] });
   }
@@ -56,6 +60,6 @@ async function secondsToWait({ clock, limits }: Needs, tx: Queryable, userId: st
   return Math.max(
     hourlyLimitSeconds(await recentMails(tx, userId, 'email_change'), now),
     await quietSeconds(tx, canonical, now),
-    await limits.recipients.secondsToWait(tx, canonical),
+    await limits.recipients.countMail(tx, canonical, 'change'),
   );
 }

@@ -21,7 +21,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
   app.route({
     method: 'POST',
     url: '/auth/email',
-    config: { access: 'session', problems: ['wrong_password', 'email_taken', 'rate_limited', 'service_unavailable'] },
+    config: { access: 'session', limit: 'password', problems: ['wrong_password', 'email_taken', 'service_unavailable'] },
     schema: {
       operationId: 'requestEmailChange',
       tags,
@@ -32,7 +32,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
       response: { 202: EmailChangeRequested },
     },
     async handler(request, reply) {
-      const pendingEmail = await requestEmailChange(services, requireSession(request).userId, request.body, originOf(request));
+      const pendingEmail = await requestEmailChange(services, requireSession(request), request.body, originOf(request));
       return reply.code(202).send({ pendingEmail, expiresIn: services.config.tokens.actionTtlSeconds['email-change'] });
     },
   });
@@ -67,6 +67,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
     url: '/auth/email/confirm',
     config: {
       access: 'public',
+      limit: 'password',
       takesMailedToken: true,
       problems: [
         'unauthenticated',

@@ -6,8 +6,10 @@ import { deriveKey } from '../tokens/keys.ts';
 export type ClientDigest = (ip: string, userAgent: string | undefined) => string;
 
 const digestBytes = 12;
-/** Digests of clients that come again and again are not computed again and again. Some 2 MB when full. */
+/** Digests of clients that come again and again are not computed again and again. A few MB when full. */
 const remembered = 8192;
+/** No browser says more of itself; whoever does may wait for the digest. */
+const rememberedLength = 300;
 
 /** @param secret the same for all instances, so that a client is recognised by each of them */
 export function createClientDigest(secret: string): ClientDigest {
@@ -23,7 +25,7 @@ export function createClientDigest(secret: string): ClientDigest {
       .digest();
     const digest = mac.subarray(0, digestBytes).toString('base64url');
     if (digests.size >= remembered) digests.clear();
-    digests.set(client, digest);
+    if (client.length <= rememberedLength) digests.set(client, digest);
     return digest;
   };
 }

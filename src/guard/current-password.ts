@@ -5,6 +5,7 @@ import { type Origin, recordHappenings } from '../identity/events.ts';
 import { requireUser, type UserRow } from '../identity/users.ts';
 import type { Limits } from '../limits/create-limits.ts';
 import { Problem } from '../problems/problem.ts';
+import type { FoundSession } from './find-session.ts';
 
 interface Needs {
   readonly clock: Clock;
@@ -12,6 +13,9 @@ interface Needs {
   readonly hasher: PasswordHasher;
   readonly limits: Pick<Limits, 'passwords'>;
 }
+
+/** Which session, and whose. */
+export type SessionIds = Pick<FoundSession, 'id' | 'userId'>;
 
 /**
  * The user of a session, who has shown once more that they know the password: a session alone may be in the hands of
@@ -24,13 +28,13 @@ interface Needs {
  */
 export async function requirePassword(
   { clock, db, hasher, limits }: Needs,
-  userId: string,
+  { id: sessionId, userId }: SessionIds,
   password: string,
   origin: Origin,
 ): Promise<UserRow> {
   const user = await requireUser(db, userId);
-  if (await limits.passwords.checkInSession({ userId, origin }, () => hasher.verify(user.passwordHash, password))) return user;
-  // The account may have gone while the password was checked.
+  if (await limits.passwords.checkInSession({ userId, sessionId, origin }, () => hasher.verify(user.passwordHash, password))) return user;
+  // Not in a transaction with the user's row: the account may have gone while the password was checked.
   await recordHappenings(db, [{ userId: user.id, type: 'password_refused', at: clock.now(), agent: origin }]);
   throw new Problem('wrong_password');
 }

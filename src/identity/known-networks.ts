@@ -11,10 +11,10 @@ const nobody = '00000000-0000-0000-0000-000000000000';
 /**
  * Tells whether somebody who knew the password has come from a network lately.
  *
- * @param network a digest of it: the networks themselves are nowhere stored
+ * @param networks the digests that it may have been kept as: the networks themselves are nowhere stored
  */
-export async function isKnownNetwork(db: Queryable, userId: string | undefined, network: string, now: Date): Promise<boolean> {
-  const isIt = and(eq(knownNetworks.userId, userId ?? nobody), eq(knownNetworks.network, network));
+export async function isKnownNetwork(db: Queryable, userId: string | undefined, networks: readonly string[], now: Date): Promise<boolean> {
+  const isIt = and(eq(knownNetworks.userId, userId ?? nobody), inArray(knownNetworks.network, [...networks]));
   const rows = await db
     .select({ network: knownNetworks.network })
     .from(knownNetworks)

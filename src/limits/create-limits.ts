@@ -1,7 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import type { ClientDigest } from '../guard/client-digest.ts';
 import { createLimiter, createLimitKey, type Limiter, type LimiterOptions } from './limiter.ts';
 import { createPasswordAttempts, type PasswordAttempts } from './password-attempts.ts';
 import { createPostgresCounters } from './postgres-counters.ts';
@@ -24,7 +23,7 @@ interface LimitsOptions {
   readonly secret: string;
   readonly db: Queryable;
   readonly clock: Clock;
-  readonly clientDigest: ClientDigest;
+  readonly networkDigests: (ip: string) => readonly string[];
   readonly log: FastifyBaseLogger;
 }
 
@@ -32,7 +31,7 @@ interface LimitsOptions {
 const patience = { redisMs: 50, postgresMs: 1000 };
 
 /** Creates the limits, with counters that all instances share: in Redis if there is one, else in the database. */
-export async function createLimits({ isOn, redisUrl, secret, db, clock, clientDigest, log }: LimitsOptions): Promise<Limits> {
+export async function createLimits({ isOn, redisUrl, secret, db, clock, networkDigests, log }: LimitsOptions): Promise<Limits> {
   // Not loaded where nobody needs it.
   const redis = redisUrl === undefined || !isOn ? undefined : (await import('./redis-counters.ts')).openRedisCounters(redisUrl, log);
   const shared = redis ?? createPostgresCounters(db, clock);
@@ -42,7 +41,7 @@ export async function createLimits({ isOn, redisUrl, secret, db, clock, clientDi
   const limiter = createLimiter({ counters, limitKey, isOn });
   return {
     ...{ counters, limitKey, isOn, limiter },
-    passwords: createPasswordAttempts({ limiter, isOn, db, clock, clientDigest }),
+    passwords: createPasswordAttempts({ limiter, isOn, db, clock, networkDigests }),
     tokens: createTokenGuesses(limiter),
     recipients: createRecipients({ clock, limitKey, isOn }),
     close: async () => redis?.close(),

@@ -15,10 +15,14 @@ function limit(name: string, max: number, windowSeconds: number): Limit {
   return { name, max, windowSeconds };
 }
 
-/** Requests that were well-formed, whatever became of them: from one network, and from the wider one around it. */
+/**
+ * Requests that were well-formed, whatever became of them: from one network, and of those that it may send, from the
+ * wider one around it.
+ */
 export const requestLimits = {
   registration: { network: limit('registration', 200, hour), wideNetwork: limit('registration-wide', 1000, hour) },
   login: { network: limit('login', 300, 5 * minute), wideNetwork: limit('login-wide', 3000, 5 * minute) },
+  password: { network: limit('password', 300, 5 * minute), wideNetwork: limit('password-wide', 3000, 5 * minute) },
   forgot: { network: limit('forgot', 200, hour), wideNetwork: limit('forgot-wide', 1000, hour) },
 } as const satisfies Record<string, { network: Limit; wideNetwork: Limit }>;
 
@@ -32,7 +36,9 @@ export const passwordLimits = {
   account: [limit('password-account', 50, 15 * minute), limit('password-account-day', 100, day)],
   network: [limit('password-network', 100, 15 * minute)],
   wideNetwork: [limit('password-network-wide', 300, 15 * minute)],
-  /** For one account, in sessions of its own. */
+  /** From one network at all accounts that it is known for, which these do not count in its other limits. */
+  knownNetwork: [limit('password-network-known', 300, 15 * minute)],
+  /** In one session. */
   session: [limit('password-session', 30, day)],
 } as const satisfies Record<string, readonly Limit[]>;
 
@@ -40,7 +46,16 @@ export const passwordLimits = {
 export const tokenLimit = limit('token', 100, 15 * minute);
 
 /** Mails to an address that nobody has confirmed, whoever asks for them. */
-export const recipientLimits = [limit('recipient', 10, hour), limit('recipient-day', 20, day)] as const;
+export const recipientLimits = {
+  /** For an account of that address. */
+  account: [limit('recipient', 10, hour), limit('recipient-day', 20, day)],
+  /** For accounts that want to have it: apart, so that they cannot use up what its owner needs to register. */
+  change: [limit('recipient-change', 5, hour), limit('recipient-change-day', 10, day)],
+} as const satisfies Record<string, readonly Limit[]>;
+
+/** Questions of one account for another address, and for another name, each of which tells whether it is taken. */
+export const emailChangeLimit = limit('email-change', 10, hour);
+export const usernameLimit = limit('username', 20, hour);
 
 /** Password changes of one account; each is a mail, too. */
 export const passwordChangeLimit = limit('password-change', 10, hour);

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import type { ClientDigest } from '../guard/client-digest.ts';
 import { networkOf, wideNetworkOf } from '../http/network.ts';
 import type { Origin } from '../identity/events.ts';
 import { isKnownNetwork } from '../identity/known-networks.ts';
@@ -14,6 +13,12 @@ interface Attempt {
   readonly account: string;
   /** Whose it is, if it is anybody's. */
   readonly userId: string | undefined;
+}
+
+interface AttemptInSession {
+  readonly origin: Origin;
+  readonly userId: string;
+  readonly sessionId: string;
 }
 
 /** Slows down whoever guesses passwords (ASVS 6.3.1), and nobody else. */
@@ -30,7 +35,7 @@ export interface PasswordAttempts {
    */
   check(attempt: Attempt, isRight: () => Promise<boolean>): Promise<boolean>;
   /** {@link check}, for a user who is logged in and shows once more that they know the password. */
-  checkInSession(attempt: Pick<Attempt, 'origin'> & { readonly userId: string }, isRight: () => Promise<boolean>): Promise<boolean>;
+  checkInSession(attempt: AttemptInSession, isRight: () => Promise<boolean>): Promise<boolean>;
 }
 
 interface Needs {
@@ -38,10 +43,11 @@ interface Needs {
   readonly isOn: boolean;
   readonly db: Queryable;
   readonly clock: Clock;
-  readonly clientDigest: ClientDigest;
+  /** The digests under which a network may be known: one for each secret. */
+  readonly networkDigests: (ip: string) => readonly string[];
 }
 
-export function createPasswordAttempts({ limiter, isOn, db, clock, clientDigest }: Needs): PasswordAttempts {
+export function createPasswordAttempts({ limiter, isOn, db, clock, networkDigests }: Needs): PasswordAttempts {
   async function counted(claims: readonly Claim[], isRight: () => Promise<boolean>): Promise<boolean> {
     const grant = await limiter.take(claims);
     // What could not be checked was no guess.
@@ -53,13 +59,16 @@ export function createPasswordAttempts({ limiter, isOn, db, clock, clientDigest 
     return right;
   }
 
-  const fromKnownNetwork = (userId: string, { ip }: Origin) => claimsOf(passwordLimits.known, `${userId} ${networkOf(ip)}`);
+  const fromKnownNetwork = (userId: string, { ip }: Origin) => [
+    ...claimsOf(passwordLimits.known, `${userId} ${networkOf(ip)}`),
+    ...claimsOf(passwordLimits.knownNetwork, networkOf(ip)),
+  ];
 
   return {
     async check({ origin, account, userId }, isRight) {
       if (!isOn) return isRight();
       // Asked for every account, so that it takes as long for those that are none.
-      const isKnown = await isKnownNetwork(db, userId, clientDigest(origin.ip, undefined), clock.now());
+      const isKnown = await isKnownNetwork(db, userId, networkDigests(origin.ip), clock.now());
       if (isKnown && userId !== undefined) return counted(fromKnownNetwork(userId, origin), isRight);
       const { account: perAccount, network, wideNetwork } = passwordLimits;
       const claims = [
@@ -70,8 +79,8 @@ export function createPasswordAttempts({ limiter, isOn, db, clock, clientDigest 
       return counted(claims, isRight);
     },
 
-    checkInSession: ({ origin, userId }, isRight) =>
-      counted([...fromKnownNetwork(userId, origin), ...claimsOf(passwordLimits.session, userId)], isRight),
+    checkInSession: ({ origin, userId, sessionId }, isRight) =>
+      counted([...fromKnownNetwork(userId, origin), ...claimsOf(passwordLimits.session, sessionId)], isRight),
   };
 }
 

@@ -1,4 +1,4 @@
-import { inArray, lte, sql } from 'drizzle-orm';
+import { eq, inArray, lte, or, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { rateLimits } from '../db/schema.ts';
@@ -40,12 +40,16 @@ export async function changeCounters(db: Queryable, changes: readonly Change[], 
   return new Map(rows.map(({ key, ...counter }) => [key, counter]));
 }
 
-/** Deletes some of the counters whose window is over, and answers how many. */
+/** Deletes some of the counters whose window is over, or that have come to nothing, and answers how many. */
 export async function purgeCounters(db: Queryable, clock: Clock, limit: number): Promise<number> {
-  const isOver = lte(rateLimits.resetsAt, databaseTime(clock));
+  // Of what was given back nothing is left to be counted.
+  const isOver = or(lte(rateLimits.resetsAt, databaseTime(clock)), eq(rateLimits.used, 0));
   const over = db.select({ key: rateLimits.key }).from(rateLimits).where(isOver).limit(limit).for('update', { skipLocked: true });
   return (await db.delete(rateLimits).where(inArray(rateLimits.key, over)).returning({ key: rateLimits.key })).length;
 }
+
+/** A statement can have 65,535 parameters; a request has some five counters, of three each. */
+const batchSize = 500;
 
 interface Waiter {
   readonly changes: readonly Change[];
@@ -55,13 +59,12 @@ interface Waiter {
 
 /** Makes one statement of all that is asked for while the one before is under way. Each still sees its own number. */
 function shareStatements(change: (changes: readonly Change[]) => Promise<ReadonlyMap<string, Counter>>): Counters {
-  let waiting: Waiter[] = [];
+  const waiting: Waiter[] = [];
   let isUnderWay = false;
 
   async function work(): Promise<void> {
     while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
+      const batch = waiting.splice(0, batchSize);
       try {
         answer(batch, await change(merged(batch)));
       } catch (error) {

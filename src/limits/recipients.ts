@@ -9,9 +9,10 @@ export interface Recipients {
   /**
    * Counts one more mail to an address, whichever account asks for it, in the transaction that queues it.
    *
+   * @param reason whether the account has that address, or wants to have it
    * @returns the seconds until there may be one; 0 when it may be now
    */
-  secondsToWait(tx: Queryable, emailCanonical: string): Promise<number>;
+  countMail(tx: Queryable, emailCanonical: string, reason?: keyof typeof recipientLimits): Promise<number>;
 }
 
 interface Needs {
@@ -22,9 +23,10 @@ interface Needs {
 
 export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
   return {
-    async secondsToWait(tx, emailCanonical) {
+    async countMail(tx, emailCanonical, reason = 'account') {
       if (!isOn) return 0;
-      const counted = recipientLimits.map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject: emailCanonical }) }));
+      const subject = mailboxOf(emailCanonical);
+      const counted = recipientLimits[reason].map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject }) }));
       const changes = counted.map(({ change }) => change);
       const counters = await changeCounters(tx, changes, clock);
       const waits = counted.map(({ limit, change }) => {
@@ -34,4 +36,9 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
       return Math.max(...waits);
     },
   };
+}
+
+/** Most providers put what is sent to `ada+anything` into the mailbox of `ada` (RFC 5233). */
+function mailboxOf(emailCanonical: string): string {
+  return emailCanonical.replace(/^([^+@]+)\+[^@]*@/, '$1@');
 }

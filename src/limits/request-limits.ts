@@ -47,10 +47,14 @@ export const requestLimitPlugin = fp<LimiterOptions>(
       }),
     );
     app.decorate('limitRequest', async (name, request, reply) => {
-      const quotas = await Promise.all((checks.get(name) ?? []).map((each) => each(request)));
+      const quotas: Quota[] = [];
+      // One after the other: what a network may not send does not count for its neighbours.
+      for (const each of checks.get(name) ?? []) {
+        const quota = await each(request);
+        if (quota.remaining < 0) throw rateLimited([quota]);
+        quotas.push(quota);
+      }
       reply.headers(quotaFields(quotas));
-      const exhausted = quotas.filter(({ remaining }) => remaining < 0);
-      if (exhausted.length > 0) throw rateLimited(exhausted);
     });
     app.addHook('onRoute', (route) => {
       const name = route.config?.limit;

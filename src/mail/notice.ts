@@ -9,7 +9,7 @@ import { enqueueMail } from './outbox.ts';
 
 interface Needs {
   readonly clock: Clock;
-  readonly limits: Pick<Limits, 'recipients'>;
+  readonly limits: Pick<Limits, 'isOn' | 'recipients'>;
 }
 
 /**
@@ -25,7 +25,7 @@ export async function enqueueNotice(tx: Queryable, needs: Needs, user: UserRow, 
 
 async function mayBeWrittenTo(tx: Queryable, { clock, limits }: Needs, { id, emailCanonical }: UserRow, kind: MailKind): Promise<boolean> {
   const now = clock.now();
-  if (coolDownSeconds(await recentMails(tx, id, kind), now) > 0) return false;
+  if (limits.isOn && coolDownSeconds(await recentMails(tx, id, kind), now) > 0) return false;
   if ((await quietSeconds(tx, emailCanonical, now)) > 0) return false;
-  return (await limits.recipients.secondsToWait(tx, emailCanonical)) === 0;
+  return (await limits.recipients.countMail(tx, emailCanonical)) === 0;
 }

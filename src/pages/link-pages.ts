@@ -93,6 +93,7 @@ export function createLinkPages(app: FastifyInstance, services: PageServices, op
     if (visitor !== null && visitor.userId !== owner.id) return views.wrongAccount(visit, visitor);
     const { errors } = pages.words(request, owner.locale);
     if (!isGenuine(request, proof, actionOf(token), visitor)) return askFor(visit, owner, visitor, errors.out_of_date);
+    if (password !== undefined) await app.limitRequest('password', request, visit.reply);
     if (password === undefined) return visitor !== null || acceptsBareLink ? settle(visit, owner) : views.password(visit, owner);
     const isRight = await succeeds(requireLinkOwner(ownership, owner, request, password), 'invalid_credentials');
     return isRight ? settle(visit, owner) : views.password(visit, owner, { error: errors.invalid_credentials });
@@ -112,6 +113,7 @@ export function createLinkPages(app: FastifyInstance, services: PageServices, op
     const { errors } = pages.words(request, owner.locale);
     if (!formProofs.isGenuine(proof, `${actionOf(token)}/resend`, session?.id))
       return views.expired(visit, owner, session, { alert: errors.out_of_date });
+    if (session === undefined) await app.limitRequest('password', request, reply);
     if (session === undefined && !(await succeeds(requireLinkOwner(ownership, owner, request, password), 'invalid_credentials'))) {
       return views.expired(visit, owner, session, { status: 401, error: errors.invalid_credentials });
     }

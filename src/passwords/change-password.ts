@@ -2,6 +2,7 @@ import { confirmationFaults } from '../credentials/new-password.ts';
 import { requirePassword } from '../guard/current-password.ts';
 import type { FoundSession } from '../guard/find-session.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
+import { forgetNetworks, rememberNetwork } from '../identity/known-networks.ts';
 import { endOtherSessions } from '../identity/sessions.ts';
 import { lockUnchangedUser, updateUser, voidPending } from '../identity/users.ts';
 import { passwordChangeLimit } from '../limits/limits.ts';
@@ -10,7 +11,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { PasswordChangeBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
 
 /**
  * Changes the password of whoever is logged in, ends their other sessions, and tells them by mail.
@@ -24,11 +25,11 @@ type Needs = Pick<Services, 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPoli
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function changePassword(services: Needs, session: FoundSession, body: PasswordChangeBody, origin: Origin): Promise<void> {
-  const { clock, db, hasher, limits, passwordPolicy, revocations, wakeMail } = services;
+  const { clientDigest, clock, db, hasher, limits, passwordPolicy, revocations, wakeMail } = services;
   const { currentPassword, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
-  const user = await requirePassword(services, session.userId, currentPassword, origin);
+  const user = await requirePassword(services, session, currentPassword, origin);
   // By the names that the account has now: those of the session may be older.
   await passwordPolicy.requireStrong(newPassword, user);
 
@@ -38,6 +39,9 @@ export async function changePassword(services: Needs, session: FoundSession, bod
     const current = await lockUnchangedUser(tx, user);
     if (current === undefined) throw new Problem('wrong_password');
     await updateUser(tx, user.id, { passwordHash, ...voidPending(current) });
+    // Whoever knew the old password is a stranger now.
+    await forgetNetworks(tx, user.id);
+    await rememberNetwork(tx, user.id, clientDigest(origin.ip, undefined), clock.now());
     const others = await endOtherSessions(tx, user.id, session.id, clock);
     await recordEvents(tx, user.id, others.length > 0 ? ['password_changed', 'sessions_ended'] : ['password_changed'], origin, clock);
     await enqueueNotice(tx, services, current, 'password_changed');

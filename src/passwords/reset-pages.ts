@@ -66,6 +66,7 @@ export function resetPages(app: FastifyInstance, services: Services, resetReques
     if (!formProofs.isGenuine(body.proof, actionOf(token), undefined)) return sendForm(visit, owner, undefined, errors.out_of_date);
     const faults = faultsOf(body, request, owner);
     if (faults !== undefined) return sendForm(visit, owner, faults);
+    await app.limitRequest('password', request, reply);
     try {
       await resetPassword(services, { token, newPassword: body.newPassword }, originOf(request));
     } catch (error) {

@@ -22,7 +22,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
   app.route({
     method: 'PUT',
     url: '/auth/password',
-    config: { access: 'session', problems: ['weak_password', 'wrong_password', 'rate_limited', 'service_unavailable'] },
+    config: { access: 'session', limit: 'password', problems: ['weak_password', 'wrong_password', 'service_unavailable'] },
     schema: {
       operationId: 'changePassword',
       tags,
@@ -80,6 +80,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
     url: '/auth/password/reset',
     config: {
       access: 'public',
+      limit: 'password',
       takesMailedToken: true,
       problems: ['weak_password', 'expired_token', 'used_token', 'service_unavailable'],
     },

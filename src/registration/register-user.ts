@@ -77,7 +77,7 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
       await recordEvent(tx, user.id, 'registered', agent, clock);
       const mayBeWrittenTo = (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
       if (mayBeWrittenTo) {
-        const retryAfterSeconds = await limits.recipients.secondsToWait(tx, user.emailCanonical);
+        const retryAfterSeconds = await limits.recipients.countMail(tx, user.emailCanonical);
         if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
         await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
       }

@@ -168,13 +168,17 @@ t.test('the deletion of an account by its owner', async (t) => {
     });
     const changed = await newcomer();
     const change = (id: string) => tables.update(users).set({ credentialVersion: 2 }).where(eq(users.id, id));
-    await t.rejects(deleteAccount(between(change, changed.id), changed.id, changed.password, origin), { code: 'wrong_password' });
+    await t.rejects(deleteAccount(between(change, changed.id), { id: changed.id, userId: changed.id }, changed.password, origin), {
+      code: 'wrong_password',
+    });
     t.equal((await kept(changed.id)).users, 1);
     const gone = await newcomer();
     // A worker that settles a mail and somebody who deletes its user could wait for each other.
     await outboxEmpty(tables);
     const vanish = (id: string) => tables.delete(users).where(eq(users.id, id));
-    await t.rejects(deleteAccount(between(vanish, gone.id), gone.id, gone.password, origin), { code: 'unauthenticated' });
+    await t.rejects(deleteAccount(between(vanish, gone.id), { id: gone.id, userId: gone.id }, gone.password, origin), {
+      code: 'unauthenticated',
+    });
   });
 });
 

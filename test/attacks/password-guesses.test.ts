@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
 import type { Client } from '../support/client.ts';
 import { behindProxy, clientAt, inTurn } from '../support/networks.ts';
-import { confirmationToken, confirmedPerson, newDetails, type Person, register, resetToken } from '../support/person.ts';
+import { confirmationToken, confirmedPerson, logIn, newDetails, type Person, register, resetToken } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
-import { startService } from '../support/service.ts';
+import { startInstance, startService } from '../support/service.ts';
 import { tally } from '../support/two-instances.ts';
 
 const guess = (client: Client, who: object) => client.post('/auth/login', { ...who, password: 'not the password' });
@@ -157,10 +158,13 @@ t.test('P01 guesses of the current password are counted with those of the login'
 
 t.test('P01 somebody with a stolen session does not get more guesses by moving from network to network', async (t) => {
   const service = await startService(t, behindProxy);
-  const { token } = await confirmedPerson(service);
+  const person = await confirmedPerson(service);
+  const { token } = person;
   const body = { currentPassword: 'not the password', newPassword: 'a new password of mine' };
-  const answers = await inTurn(35, (index) => clientAt(service, somewhere(index)).request('PUT', '/auth/password', { token, body }));
-  t.same(tally(answers), { 403: 30, 429: 5 });
+  const change = (index: number, session: string) =>
+    clientAt(service, somewhere(index)).request('PUT', '/auth/password', { token: session, body });
+  t.same(tally(await inTurn(35, (index) => change(index, token))), { 403: 30, 429: 5 });
+  t.equal((await change(99, await logIn(service, person))).status, 403, 'the owner, in another session, is not locked out');
 });
 
 /** The password stands in for a session where a link is followed. */
@@ -181,4 +185,31 @@ async function guessByLink(
 
 t.test('guesses at a confirmation link are counted with those of the login', async (t) => {
   await guessByLink(t, '/auth/confirm', confirmationToken);
+});
+
+t.test('T01 an owner stays known while another secret is put before the old one', async (t) => {
+  const [old, next] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')];
+  const service = await startService(t, { ...behindProxy, AUTH_SECRET: old });
+  const owner = await register(service);
+  t.equal((await enter(clientAt(service, '203.0.113.7'), owner)).status, 200);
+  await service.app.close();
+
+  const later = await startInstance(t, { ...service.env, AUTH_SECRET: `${next},${old}` }, service.clock);
+  await inTurn(50, (index) => guess(clientAt(later, somewhere(index)), { email: owner.email }));
+  t.equal((await enter(clientAt(later, '198.51.100.1'), owner)).status, 429);
+  t.equal((await enter(clientAt(later, '203.0.113.7'), owner)).status, 200);
+});
+
+t.test('T01 after a change of the password, other networks that knew the old one are strangers', async (t) => {
+  const service = await startService(t, behindProxy);
+  const owner = await register(service);
+  const [home, mallory] = [clientAt(service, '203.0.113.7'), clientAt(service, '198.51.100.66')];
+  t.equal((await enter(mallory, owner)).status, 200);
+  const { body } = await enter(home, owner);
+  const password = 'another password of my own';
+  const change = { token: body.accessToken, body: { currentPassword: owner.password, newPassword: password } };
+  t.equal((await home.request('PUT', '/auth/password', change)).status, 204);
+  await inTurn(50, (index) => guess(clientAt(service, somewhere(index)), { email: owner.email }));
+  t.equal((await guess(mallory, { email: owner.email })).status, 429);
+  t.equal((await enter(home, { ...owner, password })).status, 200);
 });

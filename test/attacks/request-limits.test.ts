@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { eq } from 'drizzle-orm';
 import t from 'tap';
 import { mails } from '../../src/db/schema.ts';
 import { behindProxy, clientAt, inTurn } from '../support/networks.ts';
@@ -120,6 +121,51 @@ t.test('the requests of one network are limited, and answers say so', async (t) 
   t.match(refusal?.headers['ratelimit'], /^"login";r=0;t=\d+$/);
 });
 
+t.test('what one address may not send does not count for its neighbours', async (t) => {
+  const service = await startService(t, behindProxy);
+  const forgot = (ip: string) => clientAt(service, ip).post('/auth/password/forgot', { email: 'nobody@example.org' });
+  t.same(tally(await inTurn(1100, () => forgot('192.0.2.1'))), { 202: 200, 429: 900 });
+  t.equal((await forgot('192.0.2.99')).status, 202);
+});
+
+t.test('nobody reads out who has an account through a change of address or name', async (t) => {
+  const service = await startService(t);
+  const person = await register(service);
+  const token = await logIn(service, person);
+  const taken = await inTurn(12, () => register(service));
+  const addresses = await inTurn(12, (index) => {
+    return service.post('/auth/email', { newEmail: taken[index]?.email, password: person.password }, { token });
+  });
+  t.same(tally(addresses), { 409: 10, 429: 2 });
+  t.equal((await service.post('/auth/email', { newEmail: newDetails().email, password: person.password }, { token })).status, 429);
+  const names = await inTurn(22, (index) =>
+    service.request('PATCH', '/auth/me', { token, body: { username: taken[index % 12]?.username } }),
+  );
+  t.same(tally(names), { 409: 20, 429: 2 });
+});
+
+t.test('requests with a password are limited by network, wherever they go', async (t) => {
+  const service = await startService(t, behindProxy);
+  const person = await register(service);
+  const client = clientAt(service, '203.0.113.7');
+  const token = await logIn(service, person);
+  const paths = ['/auth/email', '/auth/me/deletion', '/auth/confirm', '/auth/email/confirm', '/auth/password/reset'];
+  const bodies = [
+    { newEmail: newDetails().email },
+    {},
+    { token: 'x.y.z' },
+    { token: 'x.y.z' },
+    { token: 'x.y.z', newPassword: 'a new password of mine' },
+  ];
+  const answers = await inTurn(310, (index) => {
+    const which = index % paths.length;
+    const password = which < 4 ? { password: 'not the password' } : {};
+    return client.post(paths[which] as string, { ...bodies[which], ...password }, which < 2 ? { token } : {});
+  });
+  t.ok(answers.slice(300).every(({ status, headers }) => status === 429 && headers['ratelimit-policy'] === '"password";q=300;w=300'));
+  t.equal((await service.post('/auth/confirm', { token: 'x.y.z', password: 'whatever it is' })).status, 400, 'others are not concerned');
+});
+
 t.test('registrations of one network are limited', async (t) => {
   const service = await startService(t, behindProxy);
   const client = clientAt(service, '203.0.113.7');
@@ -144,10 +190,19 @@ t.test('an address that nobody has confirmed gets ten mails an hour, however the
     t.equal((await service.post('/auth/login', { email: details.email, password: details.password })).status, 401, 'there is no account');
   });
 
-  t.test('by accounts that want to have it', async (t) => {
-    const person = await register(service);
-    const ask = { newEmail: details.email.toUpperCase(), password: person.password };
-    refused(t, await service.post('/auth/email', ask, { token: await logIn(service, person) }), 429, 'rate_limited');
+  t.test('in whatever way the mailbox is written', async (t) => {
+    const email = details.email.replace('@', '+anything@').toUpperCase();
+    refused(t, await service.post('/auth/register', { ...newDetails(), email }), 429, 'rate_limited');
+  });
+
+  t.test('but five to whoever wants to have it, which are not taken from those', async (t) => {
+    const newEmail = newDetails().email;
+    const ask = async () => {
+      const person = await register(service);
+      return service.post('/auth/email', { newEmail, password: person.password }, { token: await logIn(service, person) });
+    };
+    t.same(tally(await inTurn(6, ask)), { 202: 5, 429: 1 });
+    t.equal((await service.post('/auth/register', { ...newDetails(), email: newEmail })).status, 201, 'its owner may still register');
   });
 
   t.test('an hour later there are ten more, and then none on that day', async (t) => {
@@ -171,7 +226,7 @@ t.test('an address that nobody has confirmed gets ten mails an hour, however the
     t.equal((await service.post('/auth/register', details)).status, 429, 'ten an hour, twenty a day');
     service.clock.advance({ days: 1 });
     t.equal((await service.post('/auth/register', details)).status, 201);
-    t.equal(await tables.$count(mails), 2);
+    t.equal(await tables.$count(mails, eq(mails.recipient, details.email)), 1);
   });
 });
 

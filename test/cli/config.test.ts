@@ -45,6 +45,31 @@ t.test('the configuration is shown without anything secret', async (t) => {
   });
 });
 
+t.test('a password that was not encoded is not shown, either', async (t) => {
+  const wrong = {
+    DATABASE_URL: [
+      `postgres://latchkey:4711/${canary}@db.example/latchkey`,
+      `postgres://u:Top{token}${canary}@db/x`,
+      `postgres://u:1#${canary}@db/x`,
+    ],
+    CONFIRM_URL: [`https://user:${canary}@app.example/confirm#{token}`, `https://app.example/confirm?key=${canary}&token={token}`],
+    APP_URL: [`https://app.example/#access=${canary}`],
+    SMTP_URL: [`smtps://me@${canary}@mail.example`],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      const { said, complaints } = await run('config', { [name]: value });
+      t.notMatch(said + complaints, new RegExp(canary), value);
+    }
+  }
+  t.match(await run('config', { REDIS_URL: `redis://default:123#${canary}@redis.example:6379` }), { status: 1, complaints: /REDIS_URL/ });
+  t.match(await run('config', { REDIS_URL: 'redis://redis.example:6379/abc' }), { status: 1, complaints: /REDIS_URL/ });
+  t.match(await run('config', { PASSWORD_RANGE_URL: `https://:${canary}@ranges.example` }), {
+    status: 1,
+    complaints: /PASSWORD_RANGE_URL/,
+  });
+});
+
 t.test('what is not set is shown as null, and what is wrong is told instead', async (t) => {
   t.match(JSON.parse((await run('config', {})).said), { databaseUrl: null, redisUrl: null, authSecrets: [], server: { port: 3000 } });
   t.match(await run('config', { PORT: 'x', REDIS_URL: 'http://x', PASSWORD_RANGE_URL: 'http://ranges.example.com' }), {
