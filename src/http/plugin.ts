@@ -124,10 +124,15 @@ function refusal(request: FastifyRequest): Problem | undefined {
   if (url.includes('%00')) return new Problem('malformed_request');
   // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
   const hosts = countHeader(raw.rawHeaders, 'host');
-  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1') || !hostText.test(raw.headers.host ?? ''))
-    return new Problem('malformed_request');
+  const isAddressed = hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0');
+  if (!isAddressed || !hostText.test(raw.headers.host ?? '')) return ambiguous();
   if (raw.rawHeaders.length > 2 * maxHeaderFields) return new Problem('headers_too_large');
-  return isFramedPlainly(raw) ? undefined : new Problem('malformed_request');
+  return isFramedPlainly(raw) ? undefined : ambiguous();
+}
+
+/** Where one has seen another request than somebody on the way, what follows on the connection is not to be trusted, either (RFC 9112 §6.3). */
+function ambiguous(): Problem {
+  return new Problem('malformed_request', { headers: { connection: 'close' } });
 }
 
 /**

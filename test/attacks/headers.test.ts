@@ -210,6 +210,21 @@ t.test('the headers of every answer, over real connections', async (t) => {
         t.equal(answer.headers['connection'], 'close', what);
       }
     }
+    const hidden = get('/health/live');
+    for (const [version, fields] of [
+      ['1.1', 'Transfer-Encoding:'],
+      ['1.1', 'Transfer-Encoding: gzip, chunked'],
+      ['1.0', 'Transfer-Encoding: chunked'],
+      ['1.1', 'Host: y'],
+    ]) {
+      const bytes = `POST /auth/login HTTP/${version}\r\nHost: x\r\nConnection: keep-alive\r\n${fields}\r\n\r\n${hidden}`;
+      const answers = await exchange(base, bytes);
+      t.strictSame(
+        answers.map(({ status, headers }) => [status, headers['connection']]),
+        [[400, 'close']],
+        `nothing after it is answered: ${fields}`,
+      );
+    }
     t.equal((await exchangeOne(base, `${post}Transfer-Encoding: chunked\r\n\r\n${chunk}`)).status, 400, 'validation_failed');
     const login = JSON.stringify({ email: newcomer.email, password: newcomer.password });
     const chunks = `${login.length.toString(16)}\r\n${login}\r\n0\r\n\r\n`;

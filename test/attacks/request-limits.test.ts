@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { eq } from 'drizzle-orm';
 import t from 'tap';
 import { mails } from '../../src/db/schema.ts';
-import { behindProxy, clientAt, inTurn } from '../support/networks.ts';
+import { behindProxy, clientAt, inTurn, setUsed } from '../support/networks.ts';
 import { confirmationToken, logIn, newDetails, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
@@ -31,10 +31,10 @@ t.test('S03 whoever asks for hundreds of forgotten passwords from one network is
 
 t.test('S03 the networks of a wider one share a limit', async (t) => {
   const service = await startService(t, behindProxy);
-  const answers = await inTurn(1010, (index) =>
-    clientAt(service, `192.0.2.${index % 250}`).post('/auth/password/forgot', { email: 'nobody@example.org' }),
-  );
-  t.same(tally(answers), { 202: 1000, 429: 10 });
+  const forgot = (index: number) => clientAt(service, `192.0.2.${index}`).post('/auth/password/forgot', { email: 'nobody@example.org' });
+  t.equal((await forgot(1)).status, 202);
+  await setUsed(openTables(t, service), 'forgot-wide', 994);
+  t.same(tally(await inTurn(10, forgot)), { 202: 6, 429: 4 });
 });
 
 t.test('C16 random tokens are refused, and soon not even looked at; genuine ones work all the time', async (t) => {
@@ -95,6 +95,7 @@ t.test('H01 what a client says of its address is believed by nobody but the prox
 
 t.test('the requests of one network are limited, and answers say so', async (t) => {
   const service = await startService(t, behindProxy);
+  const tables = openTables(t, service);
   const client = clientAt(service, '203.0.113.7');
   const login = () => client.post('/auth/login', { username: 'nobody_at_all', password: 'not the password' });
 
@@ -110,11 +111,18 @@ t.test('the requests of one network are limited, and answers say so', async (t) 
   t.match(forgotten.headers['ratelimit-policy'], /^"forgot";q=200;w=3600, /);
 
   const person = await register(service);
-  const answers = await inTurn(310, () => client.post('/auth/login', { email: person.email, password: person.password }));
-  t.same(tally(answers), { 200: 299, 429: 11 });
-  t.equal(answers[148]?.headers['ratelimit'], undefined);
-  t.match(answers[149]?.headers, { 'ratelimit-policy': policy, ratelimit: /^"login";r=149;t=\d+$/ }, 'once half is used, the rest is told');
-  t.match(answers[298]?.headers['ratelimit'], /^"login";r=0;t=\d+$/);
+  const enter = () => client.post('/auth/login', { email: person.email, password: person.password });
+  await setUsed(tables, 'login', 149);
+  t.equal((await enter()).headers['ratelimit'], undefined);
+  t.match(
+    (await enter()).headers,
+    { 'ratelimit-policy': policy, ratelimit: /^"login";r=149;t=\d+$/ },
+    'once half is used, the rest is told',
+  );
+  await setUsed(tables, 'login', 295);
+  const answers = await inTurn(10, enter);
+  t.same(tally(answers), { 200: 5, 429: 5 });
+  t.match(answers[4]?.headers['ratelimit'], /^"login";r=0;t=\d+$/);
   const refusal = answers.at(-1);
   refused(t, refusal as never, 429, 'rate_limited');
   t.equal(refusal?.headers['ratelimit-policy'], '"login";q=300;w=300');
@@ -123,8 +131,12 @@ t.test('the requests of one network are limited, and answers say so', async (t) 
 
 t.test('what one address may not send does not count for its neighbours', async (t) => {
   const service = await startService(t, behindProxy);
+  const tables = openTables(t, service);
   const forgot = (ip: string) => clientAt(service, ip).post('/auth/password/forgot', { email: 'nobody@example.org' });
-  t.same(tally(await inTurn(1100, () => forgot('192.0.2.1'))), { 202: 200, 429: 900 });
+  t.equal((await forgot('192.0.2.1')).status, 202);
+  await setUsed(tables, 'forgot', 199);
+  await setUsed(tables, 'forgot-wide', 995);
+  t.same(tally(await inTurn(20, () => forgot('192.0.2.1'))), { 202: 1, 429: 19 });
   t.equal((await forgot('192.0.2.99')).status, 202);
 });
 
@@ -157,19 +169,23 @@ t.test('requests with a password are limited by network, wherever they go', asyn
     { token: 'x.y.z' },
     { token: 'x.y.z', newPassword: 'a new password of mine' },
   ];
-  const answers = await inTurn(310, (index) => {
+  t.equal((await client.post('/auth/confirm', { token: 'x.y.z', password: 'whatever it is' })).status, 400);
+  await setUsed(openTables(t, service), 'password', 290);
+  const answers = await inTurn(20, (index) => {
     const which = index % paths.length;
     const password = which < 4 ? { password: 'not the password' } : {};
     return client.post(paths[which] as string, { ...bodies[which], ...password }, which < 2 ? { token } : {});
   });
-  t.ok(answers.slice(300).every(({ status, headers }) => status === 429 && headers['ratelimit-policy'] === '"password";q=300;w=300'));
+  t.ok(answers.slice(10).every(({ status, headers }) => status === 429 && headers['ratelimit-policy'] === '"password";q=300;w=300'));
   t.equal((await service.post('/auth/confirm', { token: 'x.y.z', password: 'whatever it is' })).status, 400, 'others are not concerned');
 });
 
 t.test('registrations of one network are limited', async (t) => {
   const service = await startService(t, behindProxy);
   const client = clientAt(service, '203.0.113.7');
-  t.same(tally(await inTurn(205, () => client.post('/auth/register', newDetails()))), { 201: 200, 429: 5 });
+  t.equal((await client.post('/auth/register', newDetails())).status, 201);
+  await setUsed(openTables(t, service), 'registration', 195);
+  t.same(tally(await inTurn(10, () => client.post('/auth/register', newDetails()))), { 201: 5, 429: 5 });
   t.equal((await clientAt(service, '203.0.113.8').post('/auth/register', newDetails())).status, 201);
 });
 
@@ -242,9 +258,8 @@ t.test('an account is exported ten times an hour, and has ten other passwords', 
 t.test('RATE_LIMIT=off lifts all of them', async (t) => {
   const service = await startService(t, { RATE_LIMIT: 'off' });
   const { email } = await register(service);
-  const answers = await inTurn(320, () => service.post('/auth/login', { email, password: 'not the password' }));
-  t.same(tally(answers), { 401: 320 });
+  const answers = await inTurn(60, () => service.post('/auth/login', { email, password: 'not the password' }));
+  t.same(tally(answers), { 401: 60 });
   t.equal(answers[0]?.headers['ratelimit'], undefined);
   t.same(tally(await inTurn(110, () => service.get(`/auth/confirm/${randomUUID()}`))), { 400: 110 });
-  t.same(tally(await inTurn(205, () => service.post('/auth/password/forgot', { email: 'nobody@example.org' }))), { 202: 205 });
 });

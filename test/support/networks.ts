@@ -1,3 +1,6 @@
+import { like } from 'drizzle-orm';
+import type { Queryable } from '../../src/db/database.ts';
+import { rateLimits } from '../../src/db/schema.ts';
 import type { Client } from './client.ts';
 
 /** Variables that make a service believe what its client on this machine says of where a request comes from. */
@@ -20,4 +23,12 @@ export async function inTurn<Result>(count: number, act: (index: number) => Prom
   const results: Result[] = [];
   for (let index = 0; index < count; index += 1) results.push(await act(index));
   return results;
+}
+
+/** Makes as if something had been used so often already, by everybody who has used it at all. */
+export async function setUsed(tables: Queryable, name: string, used: number): Promise<void> {
+  await tables
+    .update(rateLimits)
+    .set({ used })
+    .where(like(rateLimits.key, `${name}:%`));
 }
