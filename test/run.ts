@@ -20,7 +20,7 @@ const onEmbeddedOnly =
 
 /** Folders of which every line is run by the suite; a gap carries its reason where it stands. */
 const covered =
-  /^src\/(tokens|credentials|guard|registration|confirmation|sessions|passwords|email-change|account|limits|administration|purge|pages|welcome)\//;
+  /^src\/(tokens|credentials|guard|registration|confirmation|sessions|passwords|email-change|account|administration|purge|pages|welcome)\//;
 /** The embedded databases of the tests are many small files, which a memory file system makes in no time. */
 const temporary = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const coverageSummary = '.tap/report/coverage-summary.json';

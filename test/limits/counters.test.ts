@@ -36,6 +36,8 @@ t.test('counters in the database', async (t) => {
   const { db } = app.services;
   const counters = createPostgresCounters(db, clock);
   await countsAsAllDo(t, counters);
+  const away = createPostgresCounters({ insert: () => ({}) } as never, clock);
+  await t.rejects(Promise.all([away.add([change('one')]), away.add([change('another')])]), TypeError, 'everybody is told that it is away');
   const key = randomUUID();
   await counters.add([change(key), change(`${key} of a day`, 1, 86_400)]);
   clock.advance({ seconds: windowSeconds + 1 });
