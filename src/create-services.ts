@@ -83,6 +83,7 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     secrets,
     clock,
     db,
+    feedDb,
     hasher: await createPasswordHasher(config.passwords, availableParallelism()),
     passwordPolicy: passwordPolicyOf(app, config),
     accessTokens: await createTokensOf(app, foundations, keyRing),

@@ -26,6 +26,8 @@ export interface Services {
   readonly secrets: readonly string[];
   readonly clock: Clock;
   readonly db: Queryable;
+  /** For the feed of ended sessions alone. */
+  readonly feedDb: Queryable;
   readonly hasher: PasswordHasher;
   readonly passwordPolicy: PasswordPolicy;
   readonly accessTokens: AccessTokens;

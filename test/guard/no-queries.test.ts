@@ -12,27 +12,30 @@ type Query = (...args: unknown[]) => Promise<unknown>;
 
 t.test('what the guard asks the database', async (t) => {
   const service = await startService(t);
-  const { clock, db, revocations } = service.app.services;
+  const { clock, db, feedDb, revocations } = service.app.services;
   const confirmed = await confirmedPerson(service);
   const unconfirmed = await register(service);
   const tokens = { confirmed: await logIn(service, confirmed), unconfirmed: await logIn(service, unconfirmed) };
 
   // Under the library, where every statement passes; those of the background work belong to no request.
   const statements = new AsyncLocalStorage<unknown[]>();
-  const { $client: client } = db as unknown as { $client: Record<'query' | 'connect' | 'transaction', Query | undefined> };
+  type Driver = Record<'query' | 'connect' | 'transaction', Query | undefined>;
+  const clients = new Set([db, feedDb].map((each) => (each as unknown as { $client: Driver }).$client));
   let broken = false;
   // Whatever a pool is asked for, it asks itself for a connection; the embedded engine has none.
-  for (const name of client.connect ? (['connect'] as const) : (['query', 'transaction'] as const)) {
-    const original = client[name]?.bind(client) as Query;
-    client[name] = (...args) => {
-      statements.getStore()?.push(args[0]);
-      if (!broken) return original(...args);
-      const failure = new Error('the database is away');
-      const callback = args.at(-1);
-      if (typeof callback !== 'function' || name === 'transaction') return Promise.reject(failure);
-      callback(failure);
-      return Promise.resolve();
-    };
+  for (const client of clients) {
+    for (const name of client.connect ? (['connect'] as const) : (['query', 'transaction'] as const)) {
+      const original = client[name]?.bind(client) as Query;
+      client[name] = (...args) => {
+        statements.getStore()?.push(args[0]);
+        if (!broken) return original(...args);
+        const failure = new Error('the database is away');
+        const callback = args.at(-1);
+        if (typeof callback !== 'function' || name === 'transaction') return Promise.reject(failure);
+        callback(failure);
+        return Promise.resolve();
+      };
+    }
   }
   /** How many statements a request brings about, and its answer. */
   async function visit(url: string, token: string) {
