@@ -58,7 +58,7 @@ export const emailChangeLimit = limit('email-change', 10, hour);
 export const usernameLimit = limit('username', 20, hour);
 
 /** Password changes of one account; each is a mail, too. */
-export const passwordChangeLimit = limit('password-change', 10, hour);
+export const passwordChangeLimit = limit('password-change', 30, hour);
 
 /** Exports of one account, each of which reads all that there is of it. */
 export const exportLimit = limit('export', 10, hour);

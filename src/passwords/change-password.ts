@@ -20,7 +20,7 @@ type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'limits
  * one wins; the others' current password is no longer the current one.
  *
  * @throws Problem `validation_failed` when the new password was typed in two ways
- * @throws Problem `wrong_password`, and `rate_limited` after too many of them or ten changes an hour
+ * @throws Problem `wrong_password`, and `rate_limited` after too many of them or thirty changes an hour
  * @throws Problem `weak_password`
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
