@@ -1,11 +1,12 @@
 // Runs the steps of the test command that are named as arguments, one after the other, and sums them up in a last
 // line `N passed, N failed`: each assertion of the suite counts, and each other step as one.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { openEmbeddedDatabase } from '../src/db/embedded.ts';
+import { failuresIn, testFiles, writeBatches } from './suite.ts';
 
 /**
  * Tests that run on a server only: what needs real concurrency or processes that die, commands, each of which opens the
@@ -45,7 +46,7 @@ const steps: Readonly<Record<string, () => Promise<Tally>>> = {
   openapi: () => command('OpenAPI drift', [process.execPath, '--import=./scripts/typescript.js', 'scripts/openapi.ts', '--check']),
   /** All but what needs a server, on the embedded database, with coverage. */
   async suite() {
-    const files = testFiles().filter((file) => !onServerOnly.test(file));
+    const files = (await testFiles()).filter((file) => !onServerOnly.test(file));
     const template = await makeTemplate();
     try {
       const tally = await suite(files, ['--coverage-report=json-summary'], { TEST_DATABASE_TEMPLATE: join(template, 'database') });
@@ -58,7 +59,7 @@ const steps: Readonly<Record<string, () => Promise<Tally>>> = {
   async postgres() {
     if (!process.env['TEST_DATABASE_URL']) throw new Error('TEST_DATABASE_URL names no server');
     return suite(
-      testFiles().filter((file) => onServerOnly.test(file) || !onEmbeddedOnly.test(file)),
+      (await testFiles()).filter((file) => onServerOnly.test(file) || !onEmbeddedOnly.test(file)),
       ['--disable-coverage'],
     );
   },
@@ -76,12 +77,6 @@ async function makeTemplate(): Promise<string> {
   const directory = await mkdtemp(join(temporary, 'latchkey-template-'));
   await (await openEmbeddedDatabase(directory, console.log)).close();
   return directory;
-}
-
-function testFiles(): string[] {
-  return readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.test.ts'))
-    .map((file) => `test/${file}`);
 }
 
 async function run(argv: readonly string[], onOutput?: (text: string) => void, variables: Variables = {}): Promise<number> {
@@ -106,7 +101,7 @@ async function command(title: string, argv: readonly string[]): Promise<Tally> {
 
 async function suite(files: readonly string[], options: readonly string[], variables: Variables = {}): Promise<Tally> {
   let output = '';
-  const argv = ['tap', '--reporter=tap', '--allow-incomplete-coverage', ...options, ...files];
+  const argv = ['tap', '--reporter=tap', '--allow-incomplete-coverage', ...options, ...(await writeBatches(files))];
   const collect = (text: string) => {
     output += text;
   };
@@ -114,6 +109,7 @@ async function suite(files: readonly string[], options: readonly string[], varia
   const [, totals = ''] = /^# \{ (.*) \}$/m.exec(output.slice(-2000)) ?? [];
   const count = (what: string) => Number(new RegExp(`${what}: (\\d+)`).exec(totals)?.[1] ?? 0);
   const failed = count('fail');
+  for (const failure of failuresIn(output)) console.log(`NOT OK: ${failure}`);
   return { passed: count('pass'), failed: code !== 0 && failed === 0 ? 1 : failed };
 }
 

@@ -97,7 +97,7 @@ const withStrayError = (port: number, stray: string) => `
   import { serve } from './src/serve.ts';
   import { loadConfig } from './src/config.ts';
   await serve(loadConfig(process.env), () => {});
-  process.once('SIGUSR2', () => { ${stray} });
+  process.once('SIGWINCH', () => { ${stray} });
   console.log('serving on ${port}');
 `;
 
@@ -114,7 +114,7 @@ t.test('X05 an error that belongs to no request is logged, and ends the service 
     await service.says(/serving on/);
     const base = `http://127.0.0.1:${port}`;
     t.equal((await fetch(`${base}/health/live`)).status, 200);
-    service.child.kill('SIGUSR2');
+    service.child.kill('SIGWINCH');
     t.strictSame(await service.ended(), { code: 1, signal: null }, `${what}: whoever runs it learns that it failed, and starts it again`);
     const lines = service.output.stdout.split('\n').filter((line) => line.includes('a stray error'));
     t.ok(lines.length > 0 && lines.every((line) => JSON.parse(line).level >= 50), `${what} is logged as an error`);

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { catalogue, type ProblemCode } from '../../src/problems/catalogue.ts';
 import type { Answer } from './client.ts';
 import type { Cast } from './fuzz-cast.ts';
-import type { Sendable } from './fuzz-requests.ts';
+import { pathOf, type Sendable } from './fuzz-requests.ts';
 import { canary } from './log-canary.ts';
 import type { Contract, Operation } from './openapi.ts';
 import { headersOfEveryAnswer } from './wire.ts';
@@ -39,7 +39,7 @@ const inside: readonly RegExp[] = [
 /** Tells what is wrong with an answer, by the document and by what holds for all answers: nothing, as it should be. */
 export function createJudge(contract: Contract) {
   return function faultsOf(request: Sendable, answer: Answered, cast: Pick<Cast, 'secrets'>): string[] {
-    const { pathname } = new URL(request.url, 'http://localhost');
+    const pathname = pathOf(request);
     const methods = contract.find(pathname);
     const operation = methods?.get(request.method);
     return [

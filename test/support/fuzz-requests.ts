@@ -252,6 +252,11 @@ export function sendable({ method, url, role: me, headers, body }: Draft, cast: 
   };
 }
 
+/** Where a request goes; not resolved, since one that begins with two slashes would name a host. */
+export function pathOf({ url }: Sendable): string {
+  return new URL(`http://localhost${url}`).pathname;
+}
+
 /**
  * The bytes of a request for a socket, after which the connection ends: with the address as it was thought up, and maybe
  * with damage in its first line, or as a field of its own. What tells its length is left as it is.
