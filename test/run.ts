@@ -15,9 +15,17 @@ import { failuresIn, testFiles, writeBatches } from './suite.ts';
 const onServerOnly =
   /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
 
-/** Attacks that are over before the database is asked, or ask it nothing that other tests do not: one engine will do. */
-const onEmbeddedOnly =
-  /^test\/attacks\/(?:bodies|cross-site|forged-.*|guard|headers|mail-scanners|nginx|presented-tokens|published-keys|registration-values|slow-clients|surface|token-.*|trusted-headers|worthless-tokens)\.test\.ts$/;
+/**
+ * Attacks that are over before the database is asked, or ask it nothing that other tests do not, and what has little or
+ * nothing to do with a database, or all with the embedded one.
+ */
+const onEmbeddedOnly = [
+  /^test\/attacks\/(?:bodies|cross-site|forged-.*|guard|headers|mail-scanners|nginx|presented-tokens|published-keys)\.test\.ts$/,
+  /^test\/attacks\/(?:registration-values|slow-clients|surface|token-.*|trusted-headers|worthless-tokens)\.test\.ts$/,
+  /^test\/(?:config|data-directory|environment|repeater|server)\.test\.ts$/,
+  /^test\/(?:credentials|db|docs|http|problems|tokens)\//,
+  /^test\/(?:journeys\/link-pages|mail\/(?:templates|tls|words)|pages\/(?:configured|negotiation|templates))\.test\.ts$/,
+];
 
 /** Folders of which every line is run by the suite; a gap carries its reason where it stands. */
 const covered =
@@ -59,7 +67,7 @@ const steps: Readonly<Record<string, () => Promise<Tally>>> = {
   async postgres() {
     if (!process.env['TEST_DATABASE_URL']) throw new Error('TEST_DATABASE_URL names no server');
     return suite(
-      (await testFiles()).filter((file) => onServerOnly.test(file) || !onEmbeddedOnly.test(file)),
+      (await testFiles()).filter((file) => onServerOnly.test(file) || !onEmbeddedOnly.some((each) => each.test(file))),
       ['--disable-coverage'],
     );
   },
