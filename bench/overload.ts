@@ -1,40 +1,20 @@
 // What a flood of logins does to everybody else: see README.md. Usage, against a service that is running with
 // RATE_LIMIT=off and its own mailbox: `node --import=./scripts/typescript.js bench/overload.ts http://localhost:3000 [PID]`.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import { type Answer, ask, hangUp } from './ask.ts';
 
 const [base, pid] = process.argv.slice(2);
 if (base === undefined) throw new Error('the address of the service is missing');
 const flood = 500;
-const guardedPerSecond = 200;
-const agent = new Agent({ keepAlive: true, maxSockets: 600 });
+const rounds = 3;
+const lastingMs = 5000;
+const people = 20;
 const password = 'correct horse battery staple';
-
-interface Answer {
-  readonly status: number;
-  readonly retryAfter: string | undefined;
-  readonly text: string;
-  readonly ms: number;
-}
-
-function ask(method: string, path: string, { body, token }: { body?: object; token?: string } = {}): Promise<Answer> {
-  const start = performance.now();
-  const headers = {
-    ...(body && { 'content-type': 'application/json' }),
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
-  };
-  return new Promise((resolve, reject) => {
-    const sent = request(base + path, { method, headers, agent }, async (answer) => {
-      let text = '';
-      for await (const chunk of answer) text += chunk;
-      resolve({ status: answer.statusCode ?? 0, retryAfter: answer.headers['retry-after'], text, ms: performance.now() - start });
-    });
-    sent.on('error', reject);
-    sent.end(body && JSON.stringify(body));
-  });
-}
+const tag = Date.now();
 
 const quantile = (times: readonly number[], q: number): string =>
   `${(times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * q))] ?? 0).toFixed(1)} ms`;
@@ -43,31 +23,34 @@ const megabytes = () =>
     ? 'unknown'
     : `${(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024).toFixed(0)} MB`;
 
-/** Sends guarded requests at a steady rate, whether or not they are answered, until it is told to stop. */
-async function steadily(token: string, isOver: () => boolean): Promise<Answer[]> {
-  const answers: Promise<Answer>[] = [];
-  const start = performance.now();
-  while (!isOver()) {
-    answers.push(ask('GET', '/secret', { token }));
-    await pause(Math.max(0, start + (answers.length * 1000) / guardedPerSecond - performance.now()));
-  }
-  return Promise.all(answers);
-}
-
-const tag = Date.now();
 async function register(name: string): Promise<string> {
   const email = `${name}${tag}@example.com`;
-  await ask('POST', '/auth/register', { body: { email, username: `${name}_${tag}`, password } });
+  await ask(`${base}/auth/register`, { method: 'POST', body: { email, username: `${name}_${tag}`, password } });
   return email;
 }
 
-const [email, crowd] = [await register('ada'), await register('crowd')];
-const { accessToken: token } = JSON.parse((await ask('POST', '/auth/login', { body: { email, password } })).text);
-const { mails } = JSON.parse((await ask('GET', '/dev/mail?wait=10')).text) as { mails: { to: string; links: string[] }[] };
-const link = new URL(mails.find(({ to }) => to === email)?.links[0] ?? '');
-await ask('GET', link.pathname, { token });
+const logIn = (email: string) => ask(`${base}/auth/login`, { method: 'POST', body: { email, password } });
 
-console.log('| what | p50 | p99 | worst | answers |\n|---|---|---|---|---|');
+/** Whoever may use guarded routes. */
+async function confirmed(): Promise<string> {
+  const email = await register('ada');
+  const { accessToken } = JSON.parse((await logIn(email)).text);
+  const { mails } = JSON.parse((await ask(`${base}/dev/mail?wait=10`)).text) as { mails: { to: string; links: string[] }[] };
+  const link = new URL(mails.find(({ to }) => to === email)?.links[0] ?? '');
+  await ask(`${base}${link.pathname}`, { token: accessToken });
+  return JSON.parse((await logIn(email)).text).accessToken;
+}
+
+/** Sends guarded requests at a steady rate while some work is done. */
+async function meanwhile<Result>(token: string, work: () => Promise<Result>): Promise<{ guarded: Answer[]; result: Result }> {
+  const child = fork(`${import.meta.dirname}/steady-requests.ts`, [`${base}/secret`, token]);
+  await once(child, 'message');
+  const result = await work();
+  child.send('stop');
+  const [guarded] = (await once(child, 'message')) as [Answer[]];
+  return { guarded, result };
+}
+
 function report(what: string, answers: readonly Answer[]): void {
   const statuses = [...new Set(answers.map(({ status }) => status))].sort();
   const counts = statuses.map((each) => `${answers.filter(({ status }) => status === each).length} × ${each}`);
@@ -75,22 +58,36 @@ function report(what: string, answers: readonly Answer[]): void {
   console.log(`| ${what} | ${quantile(times, 0.5)} | ${quantile(times, 0.99)} | ${quantile(times, 1)} | ${counts.join(', ')} |`);
 }
 
-const quiet = performance.now() + 3000;
-report('guarded requests, alone', await steadily(token, () => performance.now() > quiet));
-const before = megabytes();
-for (let round = 1; round <= 3; round += 1) {
-  let isOver = false;
-  const guarded = steadily(token, () => isOver);
-  const logins = await Promise.all(Array.from({ length: flood }, () => ask('POST', '/auth/login', { body: { email: crowd, password } })));
-  isOver = true;
-  report(`guarded requests, during ${flood} logins at once (${round})`, await guarded);
-  report(
-    `the logins that were let in (${round})`,
-    logins.filter(({ status }) => status === 200),
-  );
+function reportFlood(what: string, { guarded, result: logins }: { guarded: readonly Answer[]; result: readonly Answer[] }): void {
   const refused = logins.filter(({ status }) => status !== 200);
-  report(`the logins that were turned away (${round})`, refused);
+  const entered = logins.filter(({ status }) => status === 200);
+  report(`guarded requests, ${what}`, guarded);
+  report('the logins that were let in', entered);
+  report('the logins that were turned away', refused);
   if (refused.some(({ retryAfter }) => retryAfter === undefined)) throw new Error('a refusal does not say when to come back');
 }
+
+const crowd: string[] = [];
+for (let index = 0; index < people; index += 1) crowd.push(await register(`crowd${index}x`));
+const token = await confirmed();
+const loginOf = (index: number) => logIn(crowd[index % people] ?? '');
+const places = Array.from({ length: flood }, (_, index) => index);
+
+console.log('| what | p50 | p99 | worst | answers |\n|---|---|---|---|---|');
+report('guarded requests, alone', (await meanwhile(token, () => pause(lastingMs))).guarded);
+const before = megabytes();
+for (let round = 1; round <= rounds; round += 1)
+  reportFlood(`during ${flood} logins at once (${round})`, await meanwhile(token, () => Promise.all(places.map(loginOf))));
+const lasting = await meanwhile(token, async () => {
+  const end = performance.now() + lastingMs;
+  const answers: Answer[] = [];
+  await Promise.all(
+    places.map(async (place) => {
+      while (performance.now() < end) answers.push(await loginOf(place));
+    }),
+  );
+  return answers;
+});
+reportFlood(`while ${flood} log in again and again`, lasting);
 console.log(`\nResident memory: ${before} before, ${megabytes()} after.`);
-agent.destroy();
+hangUp();

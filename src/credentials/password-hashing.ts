@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hash, type Options, verify } from '@node-rs/argon2';
 import type { PasswordConfig } from '../config.ts';
+import type { Problem } from '../problems/problem.ts';
 import { createPermits, type Permits } from './permits.ts';
 
 /** Makes and checks password hashes, never more at a time than the machine can bear. */
@@ -20,11 +21,14 @@ export interface PasswordHasher {
    */
   verify(passwordHash: string | undefined, password: string): Promise<boolean>;
   /**
-   * Lets in a request of somebody who is not logged in, whose password will have to be hashed, before it costs anything.
+   * Serves a request of somebody who is not logged in, whose password will have to be hashed. Waits its turn before it
+   * costs anything: a crowd at the door leaves the database to those who are inside.
    *
-   * @throws Problem `service_unavailable` at once when too many others are there
+   * @throws Problem `service_unavailable` at once when too many others are waiting
    */
   admit<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** What {@link admit} would refuse with at this moment, if it would: to be asked before a request is even read. */
+  refusal(): Problem | undefined;
   /** Tells whether a hash was made with weaker parameters than those in force. */
   needsRehash(passwordHash: string): boolean;
 }
@@ -33,6 +37,8 @@ type HashingConfig = Omit<PasswordConfig, 'rangeUrl'>;
 
 /** How many may wait for a permit, per permit: at some 20 ms each, the last of them has to wait for about a second. */
 const waitersPerPermit = 48;
+/** How many requests are served at once, per permit: while one is at the database, the permit is for another. */
+const requestsPerPermit = 3;
 
 /** Creates a hasher with the configured parameters of argon2id (RFC 9106), the default of the library; one lane, since requests are the parallelism. */
 export async function createPasswordHasher(config: HashingConfig, cores: number): Promise<PasswordHasher> {
@@ -43,7 +49,9 @@ export async function createPasswordHasher(config: HashingConfig, cores: number)
   };
   // One thread of the pool stays free for DNS and files (libuv shares it among them all).
   const size = Math.max(1, Math.min(cores, config.threads - 1));
-  const permits: Permits = createPermits({ size, maxWaiting: size * waitersPerPermit });
+  const maxWaiting = size * waitersPerPermit;
+  const permits: Permits = createPermits({ size, maxWaiting });
+  const requests: Permits = createPermits({ size: size * requestsPerPermit, maxWaiting });
   const decoy = await hash(randomBytes(16).toString('hex'), options);
 
   return {
@@ -52,7 +60,8 @@ export async function createPasswordHasher(config: HashingConfig, cores: number)
       const matches = await permits.run(() => verify(passwordHash ?? decoy, normalized(password)));
       return matches && passwordHash !== undefined;
     },
-    admit: permits.admit,
+    admit: requests.run,
+    refusal: requests.refusal,
     needsRehash: (passwordHash) => isWeaker(passwordHash, config),
   };
 }

@@ -9,13 +9,8 @@ export interface Permits {
    * @throws Problem `service_unavailable` at once when the queue is full
    */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
-  /**
-   * Lets in a whole request that will need a permit, before it costs anything: no more at a time than there are permits
-   * and places in the queue.
-   *
-   * @throws Problem `service_unavailable` at once when there are too many
-   */
-  admit<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** What `run` would refuse with at this moment, if it would. */
+  refusal(): Problem | undefined;
 }
 
 interface PermitsOptions {
@@ -23,21 +18,23 @@ interface PermitsOptions {
   readonly maxWaiting: number;
 }
 
-/** What a client that was turned away is told to wait: about as long as the queue lasts. */
-const retryAfterSeconds = 2;
+/**
+ * What everybody is told who is turned away: to wait about as long as the queue lasts. One for all of them, since a
+ * flood is no time to collect stack traces.
+ */
+const full = new Problem('service_unavailable', { retryAfterSeconds: 2 });
 
 export function createPermits({ size, maxWaiting }: PermitsOptions): Permits {
   const waiting: (() => void)[] = [];
   let free = size;
-  let admitted = 0;
+
+  const refusal = (): Problem | undefined => (free === 0 && waiting.length >= maxWaiting ? full : undefined);
 
   async function acquire(): Promise<void> {
-    if (free > 0) {
-      free -= 1;
-      return;
-    }
-    if (waiting.length >= maxWaiting) throw new Problem('service_unavailable', { retryAfterSeconds });
-    await new Promise<void>((resolve) => waiting.push(resolve));
+    const refused = refusal();
+    if (refused) throw refused;
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
   }
 
   function release(): void {
@@ -47,15 +44,7 @@ export function createPermits({ size, maxWaiting }: PermitsOptions): Permits {
   }
 
   return {
-    async admit(work) {
-      if (admitted >= size + maxWaiting) throw new Problem('service_unavailable', { retryAfterSeconds });
-      admitted += 1;
-      try {
-        return await work();
-      } finally {
-        admitted -= 1;
-      }
-    },
+    refusal,
 
     async run(work) {
       await acquire();

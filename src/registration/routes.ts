@@ -25,6 +25,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       body: registrationBody(services.config.passwords.minLength),
       response: { 201: Registered },
     },
+    onRequest: (_request, _reply, done) => done(services.hasher.refusal()),
     async handler(request, reply) {
       const registrant = { agent: originOf(request), acceptLanguage: request.headers['accept-language'] };
       const user = await services.hasher.admit(() => registerUser(services, request.body, registrant));

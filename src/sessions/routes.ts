@@ -31,6 +31,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       body: LoginBody,
       response: { 200: LoginResult },
     },
+    onRequest: (_request, _reply, done) => done(services.hasher.refusal()),
     async handler(request, reply) {
       const { transport = 'bearer' } = request.body;
       if (transport === 'cookie') {

@@ -39,11 +39,13 @@ t.test('who finds the queue full is turned away at once, with a time to come bac
   const { started, end, work } = pendingWork();
   const permits = createPermits({ size: 1, maxWaiting: 1 });
   const [first, second] = [permits.run(work('first')), permits.run(work('second'))];
+  t.match(permits.refusal(), { code: 'service_unavailable' }, 'as can be asked beforehand');
   const refusal = await permits.run(work('third')).catch((error: unknown) => error);
   t.match(refusal, { code: 'service_unavailable', status: 503, headers: { 'retry-after': /^[1-9]\d*$/ } });
   t.same(started, ['first']);
   end('first');
   await first;
+  t.equal(permits.refusal(), undefined, 'there is room again');
   await nextTurn();
   end('second');
   t.equal(await second, 'second', 'those who waited are served');
@@ -71,20 +73,4 @@ t.test('work that fails gives its permit back, and tells its caller alone', asyn
     { message: 'at once' },
   );
   t.equal(await permits.run(async () => 'free'), 'free');
-});
-
-t.test('no more requests are let in than can be served or wait', async (t) => {
-  const { end, fail, work } = pendingWork();
-  const permits = createPermits({ size: 1, maxWaiting: 1 });
-  const first = permits.admit(work('first'));
-  const second = permits.admit(() => permits.run(work('second')));
-  await t.rejects(permits.admit(work('third')), { code: 'service_unavailable', status: 503, headers: { 'retry-after': /^[1-9]\d*$/ } });
-  end('first');
-  await first;
-  const fourth = permits.admit(work('fourth'));
-  await t.rejects(permits.admit(work('fifth')), { code: 'service_unavailable' });
-  fail('fourth');
-  await t.rejects(fourth, { message: 'fourth' });
-  end('second');
-  t.equal(await second, 'second');
 });
