@@ -1,11 +1,11 @@
 // Whether the time of an answer tells if there is an account: see README.md. Usage, against a service that is running
-// with RATE_LIMIT=off: `node --import=./scripts/typescript.js bench/equal-work.ts http://localhost:3000`. First on a quiet
+// with RATE_LIMIT=off: `node --import=./scripts/typescript.js bench/equal-work.ts http://localhost:3000 [SAMPLES]`. First on a quiet
 // service, then while others log in and ask for guarded routes all the time.
 import { performance } from 'node:perf_hooks';
 
-const [base] = process.argv.slice(2);
+const [base, sampleCount = '300'] = process.argv.slice(2);
 if (base === undefined) throw new Error('the address of the service is missing');
-const samples = 300;
+const samples = Number(sampleCount);
 
 async function post(path: string, body: object): Promise<number> {
   const answer = await fetch(base + path, {

@@ -1,4 +1,5 @@
-import { requirePassword, type SessionIds } from '../guard/current-password.ts';
+import { requirePassword } from '../guard/current-password.ts';
+import type { SessionIds } from '../guard/log-out.ts';
 import { lockAmongAdministrators, removeUser } from '../identity/administrators.ts';
 import type { Origin } from '../identity/events.ts';
 import { Problem } from '../problems/problem.ts';

@@ -1,6 +1,7 @@
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import type { Queryable } from '../db/database.ts';
-import { requirePassword, type SessionIds } from '../guard/current-password.ts';
+import { requirePassword } from '../guard/current-password.ts';
+import type { SessionIds } from '../guard/log-out.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { findUserByEmail, linkState, lockUnchangedUser, updateUser } from '../identity/users.ts';

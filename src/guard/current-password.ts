@@ -5,7 +5,7 @@ import { type Origin, recordHappenings } from '../identity/events.ts';
 import { requireUser, type UserRow } from '../identity/users.ts';
 import type { Limits } from '../limits/create-limits.ts';
 import { Problem } from '../problems/problem.ts';
-import type { FoundSession } from './find-session.ts';
+import type { SessionIds } from './log-out.ts';
 
 interface Needs {
   readonly clock: Clock;
@@ -13,9 +13,6 @@ interface Needs {
   readonly hasher: PasswordHasher;
   readonly limits: Pick<Limits, 'passwords'>;
 }
-
-/** Which session, and whose. */
-export type SessionIds = Pick<FoundSession, 'id' | 'userId'>;
 
 /**
  * The user of a session, who has shown once more that they know the password: a session alone may be in the hands of

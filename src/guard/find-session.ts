@@ -3,11 +3,12 @@ import type { Clock } from '../clock.ts';
 import type { SessionProtection } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { originOf } from '../http/origin.ts';
-import { type Origin, recordEvent } from '../identity/events.ts';
+import type { Origin } from '../identity/events.ts';
 import { endSessionsById, findLiveSession, type LiveSession } from '../identity/sessions.ts';
 import { type AccessClaims, type AccessTokens, clientOf } from '../tokens/access-token.ts';
 import type { ClientDigest } from './client-digest.ts';
 import type { CrossOriginCheck, FormTrust } from './cross-origin.ts';
+import { endSessionsAs } from './log-out.ts';
 import { presentedToken } from './presented-token.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 
@@ -56,12 +57,7 @@ export function createSessionFinder(options: SessionFinderOptions) {
   /** The token has come from another place than it was given to: `basic` makes the client refresh it, `strong` ends the session. */
   async function refuseStranger({ sid, sub }: AccessClaims, origin: Origin): Promise<null> {
     if (protection !== 'strong') return null;
-    const ended = await db.transaction(async (tx) => {
-      const ids = await endSessionsById(tx, sub, [sid], clock);
-      if (ids.length > 0) await recordEvent(tx, sub, 'session_ended', origin, clock);
-      return ids;
-    });
-    revocations.note(ended);
+    await endSessionsAs(options, sub, 'session_ended', origin, (tx) => endSessionsById(tx, sub, [sid], clock));
     return null;
   }
 

@@ -3,7 +3,6 @@ import type { Queryable } from '../db/database.ts';
 import type { EventType } from '../db/kinds.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
 import { endSessionsById } from '../identity/sessions.ts';
-import type { FoundSession } from './find-session.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 
 interface Needs {
@@ -33,7 +32,13 @@ export async function endSessionsAs(
   return ended;
 }
 
+/** Which session, and whose. */
+export interface SessionIds {
+  readonly id: string;
+  readonly userId: string;
+}
+
 /** Ends the session that asks for it; if another request has just done so, that is as well. */
-export async function logOut(needs: Needs, { id, userId }: FoundSession, origin: Origin): Promise<void> {
+export async function logOut(needs: Needs, { id, userId }: SessionIds, origin: Origin): Promise<void> {
   await endSessionsAs(needs, userId, 'logged_out', origin, (tx) => endSessionsById(tx, userId, [id], needs.clock));
 }

@@ -45,7 +45,7 @@ export async function findUserByUsername(db: Queryable, username: string): Promi
  *   or when they have been disabled or are gone: whatever was found out about them then is void
  */
 export async function lockUnchangedUser(tx: Queryable, { id, credentialVersion }: UserRow): Promise<UserRow | undefined> {
-  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
+  const user = await lockUser(tx, id);
   return user?.disabledAt === null && user.credentialVersion === credentialVersion ? user : undefined;
 }
 

@@ -1,22 +1,13 @@
 import { createHash, createPublicKey } from 'node:crypto';
-import { decodeJwt } from 'jose';
 import t from 'tap';
 import { opensAll, opensNothing } from '../support/forged.ts';
-import { compact, hmac, signed, signWith, startServiceWithKey } from '../support/forger.ts';
-import { listening } from '../support/listening.ts';
-import { believedPerson } from '../support/person.ts';
+import { compact, hmac, signed, signWith, startServiceWithToken } from '../support/forger.ts';
 
 const hashes = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as const;
 
 t.test('access tokens that nobody signed', async (t) => {
-  const service = await listening(await startServiceWithKey(t, { RATE_LIMIT: 'off' }));
-  const { key } = service;
-  const person = await believedPerson(service);
-  // Of a live session, and confirmed: nothing but the signature stands between these and every guarded route.
-  const claims = decodeJwt(person.token);
+  const { service, key, person, claims, header, head, payload, signature } = await startServiceWithToken(t);
   const admin = { ...claims, role: 'admin' };
-  const header = { alg: 'ES256', typ: 'at+jwt', kid: key.kid };
-  const [head = '', payload = '', signature = ''] = person.token.split('.');
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
   await t.test('J01 no token without a signature is taken, however its algorithm is spelt', async (t) => {

@@ -1,22 +1,13 @@
-import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
-import { CompactEncrypt, decodeJwt, exportJWK, importSPKI } from 'jose';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { CompactEncrypt, exportJWK, importSPKI } from 'jose';
 import t from 'tap';
 import { opensAll, opensNothing } from '../support/forged.ts';
-import { compact, ecdsa, hmac, signed, signWith, startServiceWithKey, testSecret } from '../support/forger.ts';
-import { listening } from '../support/listening.ts';
-import { believedPerson } from '../support/person.ts';
+import { compact, ecdsa, hmac, signed, signWith, startServiceWithToken, testSecret } from '../support/forger.ts';
 
 const hashes = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' } as const;
 
 t.test('access tokens of other algorithms and types', async (t) => {
-  const service = await listening(await startServiceWithKey(t, { RATE_LIMIT: 'off' }));
-  const { key } = service;
-  const privateKey = createPrivateKey(key.privateKey);
-  const person = await believedPerson(service);
-  // Of a live session, and confirmed: nothing but the signature stands between these and every guarded route.
-  const claims = decodeJwt(person.token);
-  const header = { alg: 'ES256', typ: 'at+jwt', kid: key.kid };
-  const [head = '', payload = '', signature = ''] = person.token.split('.');
+  const { service, key, privateKey, person, claims, header, head, payload, signature } = await startServiceWithToken(t);
 
   await t.test('J04 exactly one algorithm is taken, even of the genuine key and of the configured secret', async (t) => {
     await opensAll(t, service, signed(header, claims, ecdsa('sha256', privateKey)), person.username);

@@ -1,20 +1,14 @@
-import { createPrivateKey } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import t from 'tap';
 import { opensAll, opensNothing } from '../support/forged.ts';
-import { ecdsa, signed, signWith, startServiceWithKey } from '../support/forger.ts';
+import { ecdsa, signed, signWith, startServiceWithToken } from '../support/forger.ts';
 import { holdClock } from '../support/held-clock.ts';
-import { listening } from '../support/listening.ts';
 import { believedPerson, logIn, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 
 t.test('genuine signatures under claims that make no sense', async (t) => {
-  const service = await listening(await startServiceWithKey(t, { RATE_LIMIT: 'off' }));
-  const { clock, key } = service;
-  const privateKey = createPrivateKey(key.privateKey);
-  const person = await believedPerson(service);
-  const claims = decodeJwt(person.token);
-  const header = { alg: 'ES256', typ: 'at+jwt', kid: key.kid };
+  const { service, key, privateKey, person, claims, header } = await startServiceWithToken(t);
+  const { clock } = service;
   const forge = (overrides: Readonly<Record<string, unknown>>) => signWith(key, withoutUndefined({ ...claims, ...overrides }));
   const forgeText = (from: string, to: string) => {
     const text = JSON.stringify(claims).replace(from, to);

@@ -1,9 +1,6 @@
-import { createPrivateKey } from 'node:crypto';
-import { decodeJwt } from 'jose';
 import t from 'tap';
 import { opensAll, opensNothing } from '../support/forged.ts';
-import { aliasesOf, compact, ecdsa, signed, signWith, startServiceWithKey } from '../support/forger.ts';
-import { listening } from '../support/listening.ts';
+import { aliasesOf, compact, ecdsa, signed, signWith, startServiceWithToken } from '../support/forger.ts';
 import { believedPerson } from '../support/person.ts';
 
 /** The order of P-256: what r and s of a signature must be less than. */
@@ -13,13 +10,7 @@ const toNumber = (bytes: Buffer) => BigInt(`0x${bytes.toString('hex')}`);
 const toBytes = (number: bigint, length = 32) => Buffer.from(number.toString(16).padStart(2 * length, '0'), 'hex');
 
 t.test('spoilt access tokens', async (t) => {
-  const service = await listening(await startServiceWithKey(t, { RATE_LIMIT: 'off' }));
-  const { key } = service;
-  const privateKey = createPrivateKey(key.privateKey);
-  const person = await believedPerson(service);
-  const claims = decodeJwt(person.token);
-  const header = { alg: 'ES256', typ: 'at+jwt', kid: key.kid };
-  const [head = '', payload = '', signature = ''] = person.token.split('.');
+  const { service, key, privateKey, person, claims, header, head, payload, signature } = await startServiceWithToken(t);
   const unsigned = `${head}.${payload}`;
   const raw = Buffer.from(signature, 'base64url');
   const [r, s] = [toNumber(raw.subarray(0, 32)), toNumber(raw.subarray(32))];

@@ -1,5 +1,5 @@
-import { createHmac, type KeyObject, randomUUID, sign } from 'node:crypto';
-import { importPKCS8, type JWTPayload, SignJWT } from 'jose';
+import { createHmac, createPrivateKey, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { decodeJwt, importPKCS8, type JWTPayload, SignJWT } from 'jose';
 import type { Test } from 'tap';
 import { loadConfig } from '../../src/config.ts';
 import { openDataDirectory } from '../../src/data-directory.ts';
@@ -8,7 +8,9 @@ import { openKeyRing } from '../../src/tokens/key-ring.ts';
 import type { SigningKey } from '../../src/tokens/signing-keys.ts';
 import { ManualClock } from './clock.ts';
 import { createDatabase } from './database.ts';
+import { listening } from './listening.ts';
 import { startMailServer } from './mail-server.ts';
+import { believedPerson } from './person.ts';
 import { type Service, startInstance } from './service.ts';
 
 export const testSecret = 'Zk3vQ8rT1xYb6LmNc0PdWs5HuJf9Ga2E-forger';
@@ -25,6 +27,23 @@ export async function startServiceWithKey(
   const clock = new ManualClock();
   const key = await makeSigningKey(env, clock);
   return { ...(await startInstance(t, env, clock)), mailServer, env, key };
+}
+
+/**
+ * A service over HTTP, its signing key, and the parts of a genuine access token: of a live session, and confirmed, so
+ * that nothing but the signature stands between what is made of them and every guarded route.
+ */
+export async function startServiceWithToken(t: Test) {
+  const service = await listening(await startServiceWithKey(t, { RATE_LIMIT: 'off' }));
+  const { key } = service;
+  const person = await believedPerson(service);
+  const [head = '', payload = '', signature = ''] = person.token.split('.');
+  return {
+    ...{ service, key, person, head, payload, signature },
+    privateKey: createPrivateKey(key.privateKey),
+    claims: decodeJwt(person.token),
+    header: { alg: 'ES256', typ: 'at+jwt', kid: key.kid },
+  };
 }
 
 /** Makes the first key of an empty database, as the service would when it starts. */
