@@ -2,7 +2,7 @@
 const capabilities = 'registration|confirmation|sessions|passwords|email-change|account|administration|gateway|mailbox|welcome|operations';
 
 /** Every layer, from the top, with what it may import besides itself. */
-const bottom = '^src/(config|environment|guessable-secret|clock|failpoints|repeater)\\.ts$|^src/problems/';
+const bottom = '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas)\\.ts$|^src/problems/';
 const data = `${bottom}|^src/db/`;
 const mechanisms = `${data}|^src/(credentials|tokens|identity)/`;
 const middle = `${mechanisms}|^src/(guard|http|limits|mail|pages)/|^src/services\\.ts$`;
@@ -19,8 +19,8 @@ module.exports = {
       to: { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'unknown'] },
     },
     { name: 'nothing-imports-the-entry', severity: 'error', from: {}, to: { path: '^src/(server|cli/main)\\.ts$' } },
-    layer('bottom', '^src/(config|environment|guessable-secret|clock|failpoints|repeater)\\.ts$', '^$'),
-    layer('problems', '^src/problems/', '^src/(config|clock)\\.ts$'),
+    layer('bottom', '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas)\\.ts$', '^$'),
+    layer('problems', '^src/problems/', '^src/(config|clock|schemas)\\.ts$'),
     layer('db', '^src/db/', bottom),
     layer('mechanisms', '^src/(credentials|tokens|identity)/', data),
     layer('middle', '^src/(guard|http|limits|mail)/', mechanisms),

@@ -1,9 +1,9 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { nextCursorMember, pageMembers } from '../http/paging.ts';
-import { strictObject } from '../http/schemas.ts';
-import { EventSchema } from '../identity/event-schema.ts';
-import { currentPasswordMember, localeMember, nullable, usernameMember } from '../identity/member-schemas.ts';
+import { maxPageLength, nextCursorMember, pageMembers } from '../http/paging.ts';
+import { EventSchema, ipText, userAgentText } from '../identity/event-schema.ts';
+import { currentPasswordMember, emailText, localeMember, roleText, usernameMember, usernameText } from '../identity/member-schemas.ts';
 import { User } from '../identity/user-schema.ts';
+import { nullable, strictObject, text, time, uuid } from '../schemas.ts';
 
 export const AccountResult = strictObject({ user: User }, { description: 'The account.' });
 
@@ -23,51 +23,49 @@ export const DeletionBody = strictObject(
 
 export const EventQuery = strictObject(pageMembers);
 export const EventPage = strictObject(
-  { events: Type.Array(EventSchema), nextCursor: nextCursorMember },
+  { events: Type.Array(EventSchema, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
   { description: 'What happened to the account, newest first.' },
 );
-
-const time = (description?: string) => Type.String({ format: 'date-time', ...(description !== undefined && { description }) });
 
 /** Everything that is stored about somebody, but for the password hash and what only the service can make use of. */
 export const AccountExport = strictObject(
   {
     exportedAt: time(),
     account: strictObject({
-      id: Type.String({ format: 'uuid' }),
-      email: Type.String({ format: 'email' }),
-      username: Type.String(),
-      role: Type.String(),
-      locale: Type.Union([Type.String(), Type.Null()]),
+      id: uuid(),
+      email: emailText(),
+      username: usernameText,
+      role: roleText,
+      locale: nullable(localeMember),
       createdAt: time(),
-      confirmedAt: Type.Union([time(), Type.Null()], { description: 'Since when the address is confirmed.' }),
-      pendingEmail: Type.Union([Type.String(), Type.Null()], { description: 'The address that is to replace it once it is proven.' }),
-      pendingEmailSince: Type.Union([time(), Type.Null()]),
+      confirmedAt: nullable(time(), 'Since when the address is confirmed.'),
+      pendingEmail: nullable(emailText(), 'The address that is to replace it once it is proven.'),
+      pendingEmailSince: nullable(time()),
     }),
     sessions: Type.Array(
       strictObject({
-        id: Type.String({ format: 'uuid' }),
+        id: uuid(),
         createdAt: time(),
         lastUsedAt: time(),
         idleExpiresAt: time('When it ends if it is not refreshed before.'),
         expiresAt: time(),
         rememberMe: Type.Boolean(),
-        ip: Type.Union([Type.String(), Type.Null()]),
-        userAgent: Type.Union([Type.String(), Type.Null()]),
+        ip: nullable(ipText),
+        userAgent: nullable(userAgentText),
       }),
     ),
-    knownNetworks: Type.Array(strictObject({ network: Type.String(), lastUsedAt: time() }), {
+    knownNetworks: Type.Array(strictObject({ network: text(64), lastUsedAt: time() }), {
       description: 'Networks that the account was logged in to from, as digests: guesses from elsewhere do not lock these out.',
     }),
     events: Type.Array(EventSchema),
     mails: Type.Array(
       strictObject({
-        id: Type.String({ format: 'uuid' }),
-        kind: Type.String(),
-        recipient: Type.String(),
-        status: Type.String({ description: '`queued`, `sent`, `failed` or `dropped`.' }),
+        id: uuid(),
+        kind: text(64),
+        recipient: emailText(),
+        status: text(64, '`queued`, `sent`, `failed` or `dropped`.'),
         createdAt: time(),
-        settledAt: Type.Union([time(), Type.Null()]),
+        settledAt: nullable(time()),
       }),
       { description: 'Mails of the last days, until they are purged.' },
     ),

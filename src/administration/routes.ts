@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { requireSession } from '../guard/plugin.ts';
 import { limitOf, readPage } from '../http/paging.ts';
-import { NoContent } from '../http/schemas.ts';
 import { findEvents } from '../identity/events.ts';
 import { findUserById, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
+import { NoContent } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { listUsers } from './list-users.ts';
 import { changeUser, deleteUser, endUserSessions } from './manage-user.ts';
@@ -33,6 +33,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
       operationId: 'listUsers',
       tags,
       summary: 'The users',
+      description: 'In pages, in the order in which they registered; with `q` those whose address or name has it.',
       querystring: UserQuery,
       response: { 200: UserPage },
     },
@@ -47,7 +48,14 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
     method: 'GET',
     url: '/admin/users/:id',
     config: { role: 'admin', problems: ['not_found'] },
-    schema: { operationId: 'getUser', tags, summary: 'One user', params: UserParams, response: { 200: UserResult } },
+    schema: {
+      operationId: 'getUser',
+      tags,
+      summary: 'One user',
+      description: 'The user, as the database has it now.',
+      params: UserParams,
+      response: { 200: UserResult },
+    },
     async handler(request) {
       return { user: presentManagedUser(await requireUserById(request.params.id)) };
     },
@@ -100,6 +108,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
       operationId: 'listUserEvents',
       tags,
       summary: 'What happened to an account',
+      description: 'In pages, newest first, with the administrator who did what an administrator did.',
       params: UserParams,
       querystring: EventQuery,
       response: { 200: EventPage },
@@ -120,6 +129,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
       operationId: 'endUserSessions',
       tags,
       summary: 'Log a user out everywhere',
+      description: 'Ends all sessions of the user: on this instance at once, on others within a second.',
       params: UserParams,
       response: { 204: NoContent('All sessions of the user are over.') },
     },

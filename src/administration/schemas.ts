@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { nextCursorMember, pageMembers } from '../http/paging.ts';
-import { strictObject } from '../http/schemas.ts';
+import { maxPageLength, nextCursorMember, pageMembers } from '../http/paging.ts';
 import { EventSchema, presentEvent } from '../identity/event-schema.ts';
 import type { EventRow } from '../identity/events.ts';
 import { presentUser, UserSchema } from '../identity/user-schema.ts';
 import type { UserRow } from '../identity/users.ts';
+import { anyText, nullable, strictObject, uuid } from '../schemas.ts';
 
 /** A user as administrators see them. */
 const ManagedUser = strictObject({
@@ -20,21 +20,21 @@ export function presentManagedUser(user: UserRow): ManagedUser {
 /** An event as administrators see it. */
 const ManagedEvent = strictObject({
   ...EventSchema.properties,
-  actorId: Type.Union([Type.String({ format: 'uuid' }), Type.Null()], { description: 'Which administrator did it.' }),
+  actorId: nullable(uuid(), 'Which administrator did it.'),
 });
 
 export function presentManagedEvent(event: EventRow): Static<typeof ManagedEvent> {
   return { ...presentEvent(event), actorId: event.actorId };
 }
 
-export const UserParams = strictObject({ id: Type.String({ format: 'uuid' }) });
+export const UserParams = strictObject({ id: uuid() });
 
 export const UserQuery = strictObject({
   q: Type.Optional(Type.String({ minLength: 1, maxLength: 254, description: 'Part of an address or a name, in any case.' })),
   ...pageMembers,
 });
 export const UserPage = strictObject(
-  { users: Type.Array(ManagedUser), nextCursor: nextCursorMember },
+  { users: Type.Array(ManagedUser, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
   { description: 'Users in the order in which they registered.' },
 );
 export const UserResult = strictObject({ user: ManagedUser }, { description: 'The user.' });
@@ -45,13 +45,13 @@ export const UserChangesBody = strictObject(
       Type.Literal(true, { description: 'Confirms the address on the administrator’s word. It never becomes unconfirmed again.' }),
     ),
     disabled: Type.Optional(Type.Boolean({ description: 'Shuts the user out at once, or lets them in again.' })),
-    role: Type.Optional(Type.String({ description: '`user` or `admin`.' })),
+    role: Type.Optional(anyText('`user` or `admin`.')),
   },
   { examples: [{ disabled: true }] },
 );
 
 export const EventQuery = strictObject(pageMembers);
 export const EventPage = strictObject(
-  { events: Type.Array(ManagedEvent), nextCursor: nextCursorMember },
+  { events: Type.Array(ManagedEvent, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
   { description: 'What happened to the account, newest first.' },
 );

@@ -1,21 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { type Static, Type } from '@sinclair/typebox';
+import type { Static } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
-import { NoContent, strictObject } from '../http/schemas.ts';
-import { tokenMember, tokenParams } from '../identity/member-schemas.ts';
+import { emailText, exampleToken, tokenMember, tokenParams } from '../identity/member-schemas.ts';
 import { acceptForms, proofMember } from '../pages/forms.ts';
 import { sendFailure, type Visit } from '../pages/link-views.ts';
 import { wantsPage } from '../pages/negotiation.ts';
 import { Problem } from '../problems/problem.ts';
+import { NoContent, strictObject, time } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { disown, requireDisownable } from './disown.ts';
 
-const DisownBody = strictObject({ token: tokenMember });
+const DisownBody = strictObject({ token: tokenMember }, { examples: [{ token: exampleToken }] });
 const FormBody = strictObject({ proof: proofMember });
 const Disownable = strictObject(
   {
-    email: Type.String({ format: 'email' }),
-    createdAt: Type.String({ format: 'date-time', description: 'When somebody registered with it.' }),
+    email: emailText(),
+    createdAt: time('When somebody registered with it.'),
   },
   { description: 'There is an unconfirmed account with this address, which can be cancelled.' },
 );

@@ -34,7 +34,7 @@ export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'db' |
       response: {
         200: Type.Unsafe<never>({
           description: 'A stream of events.',
-          content: { 'text/event-stream': { schema: { type: 'string', examples: ['event: confirmed\ndata: {}\n\n'] } } },
+          content: { 'text/event-stream': { schema: { type: 'string', maxLength: 10_000, examples: ['event: confirmed\ndata: {}\n\n'] } } },
         }),
       },
     },

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { strictObject } from '../http/schemas.ts';
-import { currentPasswordMember, emailMember } from '../identity/member-schemas.ts';
+import { currentPasswordMember, emailMember, emailText } from '../identity/member-schemas.ts';
 import { User } from '../identity/user-schema.ts';
+import { seconds, strictObject } from '../schemas.ts';
 
 export const EmailChangeBody = strictObject(
   { newEmail: emailMember, password: currentPasswordMember('The password of the account.') },
@@ -11,8 +11,8 @@ export type EmailChangeBody = Static<typeof EmailChangeBody>;
 
 export const EmailChangeRequested = strictObject(
   {
-    pendingEmail: Type.String({ format: 'email', description: 'The address that is to be proven.' }),
-    expiresIn: Type.Integer({ description: 'Seconds for which the link of the mail works, once it has been sent.' }),
+    pendingEmail: emailText('The address that is to be proven.'),
+    expiresIn: seconds('Seconds for which the link of the mail works, once it has been sent.'),
   },
   { description: 'A link is on its way to the new address, and a notice to the old one.' },
 );

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import type { FoundSession } from '../guard/find-session.ts';
 import { unauthenticated, unconfirmed } from '../guard/plugin.ts';
-import { NoContent } from '../http/schemas.ts';
 import { Problem } from '../problems/problem.ts';
+import { NoContent } from '../schemas.ts';
 
 /** Forward authentication: a proxy asks, for each request, whether it may pass and whose it is. */
 export const gatewayRoutes: FastifyPluginAsyncTypebox = async (app) => {

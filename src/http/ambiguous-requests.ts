@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.ts';
-import { maxUrlLength } from './client-error.ts';
+import { maxUrlLength } from '../schemas.ts';
 import { countHeader } from './count-header.ts';
 
 /**

@@ -3,9 +3,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionError } from 'fastify';
 import type { ProblemCode } from '../problems/catalogue.ts';
 import { Problem } from '../problems/problem.ts';
-
-/** Longer request targets are refused; the longest of our own, a mailed link, has some 500 characters. */
-export const maxUrlLength = 4096;
+import { maxUrlLength } from '../schemas.ts';
 
 /** The latest answer of each connection that is open. */
 const latestAnswers = new WeakMap<Socket, ServerResponse>();

@@ -1,15 +1,19 @@
 import { Type } from '@sinclair/typebox';
+import { nullable, uuid } from '../schemas.ts';
 
 /** Members of the query of a list that comes in pages. */
 export const pageMembers = {
-  limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$', description: 'How many at most: 1 to 100; 50 by default.' })),
-  cursor: Type.Optional(Type.String({ format: 'uuid', description: 'The `nextCursor` of the page before.' })),
+  limit: Type.Optional(
+    Type.String({ maxLength: 3, pattern: '^(?:[1-9][0-9]?|100)$', description: 'How many at most: 1 to 100; 50 by default.' }),
+  ),
+  cursor: Type.Optional(uuid('The `nextCursor` of the page before.')),
 };
 
 /** The member of an answer that leads to the next page. */
-export const nextCursorMember = Type.Union([Type.String({ format: 'uuid' }), Type.Null()], {
-  description: 'What to ask for the next page with; null on the last one.',
-});
+export const nextCursorMember = nullable(uuid(), 'What to ask for the next page with; null on the last one.');
+
+/** How many a page has at the most. */
+export const maxPageLength = 100;
 
 const defaultLimit = 50;
 

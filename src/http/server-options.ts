@@ -4,12 +4,11 @@ import { type FastifyHttpOptions, LogController } from 'fastify';
 import type { ServerConfig } from '../config.ts';
 import { parseEmail } from '../credentials/email.ts';
 import { problemFromError } from '../problems/from-error.ts';
-import { createClientErrorHandler, maxUrlLength } from './client-error.ts';
+import { maxBodyBytes, maxUrlLength } from '../schemas.ts';
+import { createClientErrorHandler } from './client-error.ts';
 import { logError } from './log-error.ts';
 import { sendProblem } from './plugin.ts';
 import { redact } from './redact.ts';
-
-const bodyLimitBytes = 16 * 1024;
 
 /** All of Fastify's options: its defaults convert types, drop members and answer errors in words of their own. */
 export function serverOptions(
@@ -24,7 +23,7 @@ export function serverOptions(
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    bodyLimit: bodyLimitBytes,
+    bodyLimit: maxBodyBytes,
     // Time for a whole request, so that a slow sender cannot hold a connection.
     requestTimeout: 30_000,
     keepAliveTimeout: 72_000,

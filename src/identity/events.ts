@@ -21,7 +21,7 @@ export type Agent = Origin | { readonly actorId: string } | undefined;
 export type EventRow = typeof events.$inferSelect;
 
 /** User agents are shown, never acted upon: what is longer is of no use to anybody. */
-const maxUserAgentLength = 512;
+export const maxUserAgentLength = 512;
 
 /** An origin in the form of the columns that keep it. */
 export function originColumns({ ip, userAgent }: Origin): { ip: string; userAgent: string | null } {

@@ -1,7 +1,8 @@
-import { type TSchema, Type } from '@sinclair/typebox';
+import { Type } from '@sinclair/typebox';
 import { maxEmailLength } from '../credentials/email.ts';
 import { maxPasswordLength } from '../credentials/password-policy.ts';
 import { maxUsernameLength, usernamePattern } from '../credentials/username.ts';
+import { anyText, maxUrlLength, text } from '../schemas.ts';
 
 /** Members that several requests share. */
 
@@ -18,6 +19,12 @@ export const usernameMember = Type.String({
   description: 'Unique without regard to case.',
 });
 
+/** As answers have them: an address, a name and a language that have been accepted once. */
+export const emailText = (description?: string) =>
+  Type.String({ format: 'email', maxLength: maxEmailLength, ...(description !== undefined && { description }) });
+export const usernameText = text(maxUsernameLength);
+export const roleText = text(64, 'What the user may do beyond their own account: `user` or `admin`.');
+
 /** @param minLength in code points */
 export const newPasswordMember = (minLength: number) =>
   Type.String({
@@ -29,8 +36,8 @@ export const newPasswordMember = (minLength: number) =>
 export const passwordConfirmationMember = (member: string) =>
   Type.Optional(Type.String({ maxLength: maxPasswordLength, description: `When sent, must equal ${member}.` }));
 
-// No lengths: an over-long password is simply a wrong one, and takes as long to find out.
-export const currentPasswordMember = (description: string) => Type.String({ minLength: 1, description });
+// An over-long password is simply a wrong one, and takes as long to find out.
+export const currentPasswordMember = (description: string) => anyText(description);
 
 export const localeMember = Type.String({
   maxLength: 35,
@@ -40,14 +47,11 @@ export const localeMember = Type.String({
 
 /** Far longer than any token of ours, and short enough to be looked at for nothing. */
 const maxTokenLength = 2048;
+/** For examples: what a mailed token looks like. */
+export const exampleToken = 'eyJhbGciOiJIUzI1NiIs….eyJzdWIiOiIwMTlhOWQ….Zk3vQ8rT1xYb6LmN…';
 export const tokenMember = Type.String({ minLength: 1, maxLength: maxTokenLength, description: 'The token of the mailed link.' });
 
-export const tokenParams = Type.Object(
-  { token: Type.String({ description: 'The token of the mailed link.' }) },
-  { additionalProperties: false },
-);
-
-export const nullable = <Schema extends TSchema>(schema: Schema, description: string) => Type.Union([schema, Type.Null()], { description });
+export const tokenParams = Type.Object({ token: text(maxUrlLength, 'The token of the mailed link.') }, { additionalProperties: false });
 
 /** A mailed link's token, from whoever has its account's session or password. */
 export const linkBody = Type.Object(
@@ -55,5 +59,5 @@ export const linkBody = Type.Object(
     token: tokenMember,
     password: Type.Optional(currentPasswordMember("The account's password, which stands in for its session: for another device.")),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ token: exampleToken, password: 'correct horse battery staple' }] },
 );

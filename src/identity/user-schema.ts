@@ -1,15 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { time, uuid } from '../schemas.ts';
+import { emailText, roleText, usernameText } from './member-schemas.ts';
 import type { UserRow } from './users.ts';
 
 /** A user as everybody sees it; nothing else of the row ever leaves the service. */
 export const UserSchema = Type.Object(
   {
-    id: Type.String({ format: 'uuid', description: 'UUIDv7.' }),
-    email: Type.String({ format: 'email' }),
-    username: Type.String(),
-    role: Type.String({ description: 'What the user may do beyond their own account: `user` or `admin`.' }),
+    id: uuid('UUIDv7.'),
+    email: emailText(),
+    username: usernameText,
+    role: roleText,
     confirmed: Type.Boolean({ description: 'Whether the address has been confirmed.' }),
-    createdAt: Type.String({ format: 'date-time' }),
+    createdAt: time(),
   },
   { $id: 'User', additionalProperties: false, description: 'A user account.' },
 );

@@ -1,29 +1,39 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
-import { strictObject } from '../http/schemas.ts';
+import { maxEmailLength } from '../credentials/email.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { wantsPage } from '../pages/negotiation.ts';
 import { Problem } from '../problems/problem.ts';
+import { maxUrlLength, strictObject, text, time, uuid } from '../schemas.ts';
 import { listPage, mailboxPagePolicy, mailPage } from './pages.ts';
 
+/** Of a mail that the service has made: far more than any. */
+const maxPartLength = 1_000_000;
 const Summary = {
-  id: Type.String({ format: 'uuid' }),
-  to: Type.String(),
-  subject: Type.String(),
-  at: Type.String({ format: 'date-time' }),
-  links: Type.Array(Type.String({ format: 'uri' })),
+  id: uuid(),
+  to: text(maxEmailLength),
+  subject: text(maxPartLength),
+  at: time(),
+  links: Type.Array(Type.String({ format: 'uri', maxLength: maxPartLength }), { maxItems: maxPartLength }),
 };
 const MailQuery = strictObject({
-  to: Type.Optional(Type.String({ description: 'Only mails to this address.' })),
-  after: Type.Optional(Type.String({ description: 'Only mails newer than the one with this id.' })),
+  to: Type.Optional(text(maxUrlLength, 'Only mails to this address.')),
+  after: Type.Optional(text(maxUrlLength, 'Only mails newer than the one with this id.')),
   wait: Type.Optional(
-    Type.String({ pattern: '^(?:[0-9]|[12][0-9]|30)$', description: 'Seconds to wait for a mail, if there is none: at most 30.' }),
+    Type.String({
+      maxLength: 2,
+      pattern: '^(?:[0-9]|[12][0-9]|30)$',
+      description: 'Seconds to wait for a mail, if there is none: at most 30.',
+    }),
   ),
 });
-const MailList = strictObject({ mails: Type.Array(strictObject(Summary)) }, { description: 'The mails, newest first.' });
+const MailList = strictObject(
+  { mails: Type.Array(strictObject(Summary), { maxItems: maxPartLength }) },
+  { description: 'The mails, newest first.' },
+);
 const WholeMail = strictObject(
-  { ...Summary, text: Type.String(), html: Type.String(), source: Type.String() },
+  { ...Summary, text: text(maxPartLength), html: text(maxPartLength), source: text(maxPartLength) },
   { description: 'One mail.' },
 );
 
@@ -35,7 +45,7 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
   app.route({
     method: 'GET',
     url: '/dev/mail',
-    config: { access: 'public', page: true },
+    config: { access: 'public', page: true, problems: ['not_found'] },
     schema: {
       operationId: 'listMails',
       tags: ['Mailbox'],
@@ -60,7 +70,8 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
       operationId: 'getMail',
       tags: ['Mailbox'],
       summary: 'One mail of the embedded mailbox',
-      params: strictObject({ id: Type.String() }),
+      description: 'With its text, its page and its source. JSON for clients, a page for browsers.',
+      params: strictObject({ id: text(maxUrlLength) }),
       response: { 200: WholeMail },
     },
     async handler(request, reply) {

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import { sql } from 'drizzle-orm';
-import { strictObject } from '../http/schemas.ts';
 import { Problem } from '../problems/problem.ts';
+import { strictObject } from '../schemas.ts';
 import type { Services } from '../services.ts';
 
 const Liveness = strictObject({ status: Type.Literal('ok') }, { description: 'The process runs.' });
@@ -28,7 +28,13 @@ export const healthRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'db' | 'mail
     url: '/health/live',
     config: { access: 'public' },
     exposeHeadRoute: true,
-    schema: { operationId: 'getLiveness', tags: ['Operations'], summary: 'Whether the process runs', response: { 200: Liveness } },
+    schema: {
+      operationId: 'getLiveness',
+      tags: ['Operations'],
+      summary: 'Whether the process runs',
+      description: 'Asks nothing of anybody else: whoever gets no answer may start the process anew.',
+      response: { 200: Liveness },
+    },
     handler: async () => ({ status: 'ok' as const }),
   });
 
@@ -37,7 +43,13 @@ export const healthRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'db' | 'mail
     url: '/health/ready',
     config: { access: 'public', problems: ['service_unavailable'] },
     exposeHeadRoute: true,
-    schema: { operationId: 'getReadiness', tags: ['Operations'], summary: 'Whether requests can be served', response: { 200: Readiness } },
+    schema: {
+      operationId: 'getReadiness',
+      tags: ['Operations'],
+      summary: 'Whether requests can be served',
+      description: 'Whether the database answers; and, for information, whether mails go out.',
+      response: { 200: Readiness },
+    },
     async handler() {
       try {
         await db.execute(sql`select 1`);

@@ -5,6 +5,7 @@ import { type AccessLevel, defaultAccess } from '../guard/access.ts';
 import { UserSchema } from '../identity/user-schema.ts';
 import { catalogue, type ProblemCode } from '../problems/catalogue.ts';
 import { ProblemSchema } from '../problems/schema.ts';
+import { seconds, text } from '../schemas.ts';
 
 /** Problems that any route may answer with, and those that its access level brings. */
 const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'uri_too_long', 'internal_error'];
@@ -30,6 +31,7 @@ interface RouteSchema {
  */
 export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
   async (app, { publicUrl, accessCookie }) => {
+    const server = { url: publicUrl, 'x-internal': false };
     app.addSchema(ProblemSchema);
     app.addSchema(UserSchema);
     await app.register(fastifySwagger, {
@@ -39,9 +41,10 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
           title: 'Latchkey',
           version: '1.0.0',
           description: 'Accounts whose e-mail address must be confirmed. Errors are problem details (RFC 9457); decide by their `code`.',
+          contact: { name: 'Whoever runs this service', url: publicUrl },
           license: { name: 'MIT', identifier: 'MIT' },
         },
-        servers: [{ url: publicUrl }],
+        servers: [server],
         tags: [
           { name: 'Accounts', description: 'Opening an account, looking at it, changing and deleting it.' },
           { name: 'Sessions', description: 'Logging in and out.' },
@@ -50,13 +53,19 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
           { name: 'E-mail change', description: 'Another address for an account.' },
           { name: 'Administration', description: 'For users with the role `admin`.' },
           { name: 'Gateway', description: 'For proxies in front of other applications.' },
+          { name: 'Mailbox', description: 'The mails, while no mail server is configured.' },
           { name: 'Sample', description: "An application's own routes, guarded." },
           { name: 'Problems', description: 'What the problem codes mean.' },
           { name: 'Operations', description: 'For those who run the service.' },
         ],
         components: {
           securitySchemes: {
-            bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a session.' },
+            bearer: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: 'The access token of a session: a JWT after RFC 9068, made and checked as RFC8725 says.',
+            },
             cookie: {
               type: 'apiKey',
               in: 'cookie',
@@ -108,7 +117,7 @@ function security(access: AccessLevel): Record<string, string[]>[] {
   return access === 'visitor' ? [{}, ...session] : session;
 }
 
-const pageContent = { 'text/html': { schema: { type: 'string' } } };
+const pageContent = { 'text/html': { schema: text(1_000_000) } };
 
 /** What browsers get where clients get JSON. */
 function withPages(responses: RouteSchema['response'] = {}): Record<string, unknown> {
@@ -119,13 +128,13 @@ function withPages(responses: RouteSchema['response'] = {}): Record<string, unkn
   return Object.fromEntries(both);
 }
 
-const retryAfter = { description: 'After how many seconds it may be tried again.', type: 'integer', minimum: 1 };
+const retryAfter = seconds('After how many seconds it may be tried again.', { minimum: 1 });
 const headersOf: Readonly<Record<number, object>> = {
-  401: { 'WWW-Authenticate': { description: 'RFC 6750.', type: 'string' } },
+  401: { 'WWW-Authenticate': text(200, 'RFC 6750.') },
   429: {
     'Retry-After': retryAfter,
-    RateLimit: { description: 'What is left of the limits (draft-ietf-httpapi-ratelimit-headers).', type: 'string' },
-    'RateLimit-Policy': { description: 'The limits: how often in how many seconds.', type: 'string' },
+    RateLimit: text(200, 'What is left of the limits (draft-ietf-httpapi-ratelimit-headers).'),
+    'RateLimit-Policy': text(200, 'The limits: how often in how many seconds.'),
   },
   503: { 'Retry-After': retryAfter },
 };

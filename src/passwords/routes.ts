@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { requireSession } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
-import { NoContent } from '../http/schemas.ts';
 import { tokenParams } from '../identity/member-schemas.ts';
 import { wantsPage } from '../pages/negotiation.ts';
+import { NoContent } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { changePassword } from './change-password.ts';
 import { resetPages } from './reset-pages.ts';

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from '@sinclair/typebox';
+import { maxUrlLength, strictObject, text } from '../schemas.ts';
 import { catalogue, isProblemCode } from './catalogue.ts';
 import { Problem } from './problem.ts';
+import { codeText, statusNumber, wordsText } from './schema.ts';
 
 /** `GET /problems/{code}`: what the `type` of a problem refers to. */
 export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -13,11 +14,12 @@ export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getProblem',
       tags: ['Problems'],
       summary: 'What a problem code means',
-      params: Type.Object({ code: Type.String() }, { additionalProperties: false }),
+      description: 'What the `type` of a problem refers to: its status and what it means, in words for people.',
+      params: strictObject({ code: text(maxUrlLength) }),
       response: {
-        200: Type.Object(
-          { code: Type.String(), status: Type.Integer(), title: Type.String(), description: Type.String() },
-          { additionalProperties: false, description: 'One kind of problem.' },
+        200: strictObject(
+          { code: codeText, status: statusNumber, title: wordsText, description: wordsText },
+          { description: 'One kind of problem.' },
         ),
       },
     },

@@ -1,20 +1,32 @@
 import { Type } from '@sinclair/typebox';
+import { maxBodyBytes, text } from '../schemas.ts';
+
+/** A stable key of a problem, or of the rule that a member breaks. */
+export const codeText = text(50);
+export const wordsText = text(500);
+export const statusNumber = Type.Integer({ format: 'int32', minimum: 400, maximum: 599 });
 
 /** The shape of every error (RFC 9457). */
 export const ProblemSchema = Type.Object(
   {
-    type: Type.String({ description: 'A URI reference to a description of this kind of problem.', format: 'uri-reference' }),
-    title: Type.String(),
-    status: Type.Integer({ minimum: 400, maximum: 599 }),
-    code: Type.String({ description: 'The stable key: decide by this one.' }),
-    detail: Type.String(),
+    type: Type.String({
+      format: 'uri-reference',
+      maxLength: 100,
+      description: 'A URI reference to a description of this kind of problem.',
+    }),
+    title: wordsText,
+    status: statusNumber,
+    code: text(50, 'The stable key: decide by this one.'),
+    detail: wordsText,
     errors: Type.Optional(
       Type.Array(
         Type.Object({
-          pointer: Type.String({ description: 'JSON Pointer (RFC 6901) to the member at fault.' }),
-          code: Type.String(),
-          message: Type.String(),
+          pointer: text(500, 'JSON Pointer (RFC 6901) to the member at fault.'),
+          code: codeText,
+          message: wordsText,
         }),
+        // One for each member that a body can have.
+        { maxItems: maxBodyBytes },
       ),
     ),
   },

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { strictObject } from '../http/schemas.ts';
 import { emailMember, localeMember, newPasswordMember, passwordConfirmationMember, usernameMember } from '../identity/member-schemas.ts';
 import { User } from '../identity/user-schema.ts';
+import { strictObject } from '../schemas.ts';
 
 /** @param passwordMinLength in code points */
 export const registrationBody = (passwordMinLength: number) =>

@@ -1,20 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
-import { strictObject } from '../http/schemas.ts';
+import { strictObject, text } from '../schemas.ts';
 import type { Services } from '../services.ts';
+
+/** 32 bytes in base64url. */
+const keyPartLength = 43;
 
 const KeySet = strictObject(
   {
     keys: Type.Array(
       strictObject({
-        kty: Type.String(),
-        crv: Type.String(),
-        x: Type.String(),
-        y: Type.String(),
-        kid: Type.String(),
+        kty: Type.Literal('EC'),
+        crv: Type.Literal('P-256'),
+        x: text(keyPartLength),
+        y: text(keyPartLength),
+        kid: text(keyPartLength),
         use: Type.Literal('sig'),
         alg: Type.Literal('ES256'),
       }),
+      { maxItems: 1000 },
     ),
   },
   { description: 'The public keys (RFC 7517): those to come, the one that signs, and those whose tokens may still live.' },
@@ -31,6 +35,7 @@ export const jwksRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'keyRing'>> = 
       operationId: 'getKeys',
       tags: ['Sessions'],
       summary: 'The keys that access tokens are verified with',
+      description: 'A JWK set (RFC 7517). A client that meets an unknown `kid` reads it again; until then it may be kept for five minutes.',
       response: { 200: KeySet },
     },
     async handler(_request, reply) {

@@ -11,12 +11,9 @@ import { findUserByEmail, findUserByUsername, lockUnchangedUser, replacePassword
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import { absoluteEnd, idleEnd } from './lifetimes.ts';
-import type { LoginBody } from './schemas.ts';
+import { type LoginBody, maxSessions } from './schemas.ts';
 
 type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'limits' | 'revocations'>;
-
-/** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
-const maxSessions = 20;
 
 /**
  * Opens a session for whoever knows the password; the account need not be confirmed.

@@ -5,8 +5,8 @@ import { logOut } from '../guard/log-out.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { readCookie } from '../guard/presented-token.ts';
 import { originOf } from '../http/origin.ts';
-import { NoBody, NoContent } from '../http/schemas.ts';
 import { Problem } from '../problems/problem.ts';
+import { NoBody, NoContent } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { logIn } from './log-in.ts';
 import { answerWithTokens, type Transport } from './login-result.ts';
@@ -90,6 +90,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       operationId: 'listSessions',
       tags,
       summary: 'Where one is logged in',
+      description: 'The live sessions of the account, with the device and the place that each was opened from.',
       response: { 200: SessionList },
     },
     async handler(request) {
@@ -126,6 +127,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       operationId: 'endOtherSessions',
       tags,
       summary: 'End all other sessions',
+      description: 'Ends all sessions of the account but the one that asks: on this instance at once, on others within a second.',
       response: { 204: NoContent('All sessions but this one are over.') },
     },
     async handler(request, reply) {

@@ -1,15 +1,21 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { strictObject } from '../http/schemas.ts';
+import { ipText, userAgentText } from '../identity/event-schema.ts';
 import { User } from '../identity/user-schema.ts';
+import { anyText, nullable, seconds, strictObject, text, time, uuid } from '../schemas.ts';
 
-// No lengths here: an over-long name or password is simply a wrong one, and takes as long to find out.
-const name = (description: string) => Type.Optional(Type.String({ minLength: 1, description }));
+/** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
+export const maxSessions = 20;
+/** Of tokens that a client keeps: four times what the longest address, name and issuer make. */
+const maxTokenLength = 8192;
+
+// An over-long name or password is simply a wrong one, and takes as long to find out.
+const name = (description: string) => Type.Optional(anyText(description));
 
 export const LoginBody = strictObject(
   {
     email: name('The address of the account, in any case. Either this or username.'),
     username: name('The name of the account, in any case. Either this or email.'),
-    password: Type.String({ minLength: 1 }),
+    password: anyText(),
     rememberMe: Type.Optional(Type.Boolean({ default: false, description: 'Keeps an idle session for 7 days instead of one.' })),
     transport: Type.Optional(
       Type.Union([Type.Literal('bearer'), Type.Literal('cookie')], {
@@ -25,7 +31,7 @@ export const LoginBody = strictObject(
 );
 export type LoginBody = Static<typeof LoginBody>;
 
-export const RefreshBody = Type.Union([Type.Null(), strictObject({ refreshToken: Type.Optional(Type.String({ minLength: 1 })) })], {
+export const RefreshBody = Type.Union([Type.Null(), strictObject({ refreshToken: Type.Optional(anyText()) })], {
   description: 'The refresh token; nothing when it comes as a cookie.',
   examples: [{ refreshToken: 'AaH7hJYA…' }],
 });
@@ -34,17 +40,17 @@ export type RefreshBody = Static<typeof RefreshBody>;
 const result = {
   user: User,
   session: strictObject({
-    id: Type.String({ format: 'uuid' }),
-    expiresAt: Type.String({ format: 'date-time', description: 'When the session ends in any case.' }),
+    id: uuid(),
+    expiresAt: time('When the session ends in any case.'),
   }),
   tokenType: Type.Literal('Bearer'),
-  expiresIn: Type.Integer({ description: 'Seconds for which the access token lives.' }),
+  expiresIn: seconds('Seconds for which the access token lives.'),
 };
 
 const BearerResult = strictObject({
   ...result,
-  accessToken: Type.String({ description: 'A JWT (RFC 9068), to be sent as `Authorization: Bearer …`.' }),
-  refreshToken: Type.String({ description: 'Opaque. Replaced at each refresh; keep the newest.' }),
+  accessToken: text(maxTokenLength, 'A JWT (RFC 9068), to be sent as `Authorization: Bearer …`.'),
+  refreshToken: text(maxTokenLength, 'Opaque. Replaced at each refresh; keep the newest.'),
 });
 export type BearerResult = Static<typeof BearerResult>;
 
@@ -55,21 +61,21 @@ export const LoginResult = Type.Union([BearerResult, CookieResult], {
   description: 'A session, and the tokens that stand for it: in the body, or in the cookies that the answer sets.',
 });
 
-export const SessionParams = strictObject({ id: Type.String({ format: 'uuid' }) });
+export const SessionParams = strictObject({ id: uuid() });
 
 const SessionSummary = strictObject({
-  id: Type.String({ format: 'uuid' }),
-  createdAt: Type.String({ format: 'date-time' }),
-  lastUsedAt: Type.String({ format: 'date-time', description: 'When it was opened or last refreshed.' }),
-  expiresAt: Type.String({ format: 'date-time' }),
-  userAgent: Type.Union([Type.String(), Type.Null()]),
-  device: Type.Union([Type.String(), Type.Null()], { description: 'The user agent in words, such as `Firefox on Linux`.' }),
-  ip: Type.Union([Type.String(), Type.Null()]),
+  id: uuid(),
+  createdAt: time(),
+  lastUsedAt: time('When it was opened or last refreshed.'),
+  expiresAt: time(),
+  userAgent: nullable(userAgentText),
+  device: nullable(userAgentText, 'The user agent in words, such as `Firefox on Linux`.'),
+  ip: nullable(ipText),
   current: Type.Boolean({ description: 'Whether it is the session of this request.' }),
 });
 export type SessionSummary = Static<typeof SessionSummary>;
 
 export const SessionList = strictObject(
-  { sessions: Type.Array(SessionSummary) },
+  { sessions: Type.Array(SessionSummary, { maxItems: maxSessions }) },
   { description: 'The live sessions, the one used last first.' },
 );

@@ -5,8 +5,8 @@ import { deleteSigningKeys, type Replacement, readSigningKeys, renewSigningKeys,
 
 /** A public key as it is published (RFC 7517). */
 export interface PublishedKey {
-  readonly kty: string;
-  readonly crv: string;
+  readonly kty: 'EC';
+  readonly crv: 'P-256';
   readonly x: string;
   readonly y: string;
   readonly kid: string;
@@ -87,6 +87,6 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
 }
 
 function present({ kid, publicKey }: SigningKey): PublishedKey {
-  const { kty = '', crv = '', x = '', y = '' } = createPublicKey(publicKey).export({ format: 'jwk' });
-  return { kty, crv, x, y, kid, use: 'sig', alg: 'ES256' };
+  const { x = '', y = '' } = createPublicKey(publicKey).export({ format: 'jwk' });
+  return { kty: 'EC', crv: 'P-256', x, y, kid, use: 'sig', alg: 'ES256' };
 }

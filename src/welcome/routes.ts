@@ -1,8 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Type } from '@sinclair/typebox';
-import { strictObject } from '../http/schemas.ts';
+import { strictObject, text } from '../schemas.ts';
 
-const Message = strictObject({ message: Type.String() }, { description: 'A greeting.' });
+const Message = strictObject({ message: text(100) }, { description: 'A greeting.' });
 
 /** A sample of an application's own routes: one for all but the unconfirmed, and one that the guard keeps. */
 export const welcomeRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -14,6 +13,7 @@ export const welcomeRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getWelcome',
       tags: ['Sample'],
       summary: 'A greeting for visitors and confirmed users',
+      description: 'A sample of a route that is open to all but the unconfirmed.',
       response: { 200: Message },
     },
     async handler(request) {
@@ -29,6 +29,7 @@ export const welcomeRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'getSecret',
       tags: ['Sample'],
       summary: 'A guarded route',
+      description: 'A sample of a route that says nothing of who may use it, and so is closed to all but confirmed users.',
       response: { 200: Message },
     },
     async handler() {

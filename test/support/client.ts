@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { assertDocumented } from './documented.ts';
 
 /** An answer, with its body read if it is JSON. */
 export interface Answer {
@@ -36,12 +37,14 @@ export function createClient(app: Injectable, onPassword: (password: string) => 
       ...(body !== undefined && { payload: body as object }),
     });
     const isJson = answer.payload !== '' && String(answer.headers['content-type']).includes('json');
-    return {
+    const result: Answer = {
       status: answer.statusCode,
       headers: answer.headers as Answer['headers'],
       text: answer.payload,
       body: isJson ? answer.json() : undefined,
     };
+    assertDocumented(method, url, result);
+    return result;
   };
   return {
     request,

@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { Answer, Client } from './client.ts';
+import { assertDocumented } from './documented.ts';
 import { listening } from './listening.ts';
 import { type Service, startInstance, startService } from './service.ts';
 
@@ -19,7 +20,9 @@ export function createHttpClient(base: string): Client {
     });
     const text = await answer.text();
     const isJson = text !== '' && String(answer.headers.get('content-type')).includes('json');
-    return { status: answer.status, headers: fieldsOf(answer.headers), text, body: isJson ? JSON.parse(text) : undefined };
+    const result = { status: answer.status, headers: fieldsOf(answer.headers), text, body: isJson ? JSON.parse(text) : undefined };
+    assertDocumented(method, path, result);
+    return result;
   };
   return {
     request,

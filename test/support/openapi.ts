@@ -37,7 +37,7 @@ export interface Contract {
   readonly operations: readonly Operation[];
   /** The operations of the path that a path of a request stands for, by method; undefined for one that stands for none. */
   find(pathname: string): ReadonlyMap<string, Operation> | undefined;
-  /** What is wrong with an answer to a GET, POST, … by the document alone. */
+  /** What is wrong with an answer to a GET, POST, … by the document alone: its status, type, body and problem code. */
   faultsOf(operation: Operation, answer: Pick<Answer, 'status' | 'headers' | 'text'>): string[];
 }
 
@@ -68,14 +68,22 @@ export function readContract(swagger: unknown): Contract {
     },
     faultsOf(operation, { status, headers, text }) {
       const response = operation.responses[status];
-      if (response === undefined) return [`${status} is not documented`];
+      if (response === undefined) return [`${operation.name} does not document ${status}`];
       const types = Object.keys(response.content ?? {});
       const type = headers['content-type']?.split(';')[0];
       if (types.length === 0) return text === '' ? [] : [`${status} has a body`];
       if (type === undefined || !types.includes(type)) return [`${status} comes as ${type}, not as ${types}`];
-      return type.endsWith('json') ? validate(operation, status, type, JSON.parse(text)) : [];
+      if (!type.endsWith('json')) return [];
+      const value = JSON.parse(text);
+      return [...validate(operation, status, type, value), ...(type === problemType ? codeFaults(operation, response, value) : [])];
     },
   };
+}
+
+const problemType = 'application/problem+json';
+
+function codeFaults({ name }: Operation, { description }: Response, { code }: { code: string }): string[] {
+  return description.includes(`\`${code}\``) ? [] : [`${name} does not document ${code}`];
 }
 
 function readOperation(method: string, path: string, { parameters = [], responses, requestBody }: RawOperation): Operation {
