@@ -23,7 +23,7 @@ const onEmbeddedOnly = [
   /^test\/attacks\/(?:bodies|cross-site|forged-.*|guard|headers|mail-scanners|nginx|presented-tokens|published-keys)\.test\.ts$/,
   /^test\/attacks\/(?:registration-values|slow-clients|surface|token-.*|trusted-headers|worthless-tokens)\.test\.ts$/,
   /^test\/(?:config|data-directory|environment|repeater|server)\.test\.ts$/,
-  /^test\/(?:credentials|db|docs|http|problems|tokens)\//,
+  /^test\/(?:credentials|db|docs|examples|http|problems|tokens)\//,
   /^test\/(?:journeys\/link-pages|mail\/(?:templates|tls|words)|pages\/(?:configured|negotiation|templates))\.test\.ts$/,
 ];
 

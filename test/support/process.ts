@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import type { Test } from 'tap';
 
-/** A process of the service's own code, and what it has said so far. */
+/** A process, and what it has said so far. */
 export interface RunningProcess {
   readonly child: ChildProcess;
   readonly output: { stdout: string; stderr: string };
@@ -14,10 +14,19 @@ export interface RunningProcess {
   ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-/** Starts a TypeScript file, or a script that is given as text, with nothing in its environment but what is named. */
-export function startProcess(t: Test, what: { file: string } | { script: string }, env: Readonly<Record<string, string>>): RunningProcess {
+/** A TypeScript file, a script that is given as text, or any program with its arguments. */
+type Startable = { readonly file: string } | { readonly script: string } | { readonly command: readonly [string, ...string[]] };
+
+function commandOf(what: Startable): readonly [string, ...string[]] {
+  if ('command' in what) return what.command;
   const code = 'file' in what ? [what.file] : ['--input-type=module', '--eval', what.script];
-  const child = spawn(process.execPath, ['--import=./scripts/typescript.js', ...code], {
+  return [process.execPath, '--import=./scripts/typescript.js', ...code];
+}
+
+/** Starts a process with nothing in its environment but what is named, for as long as the test runs. */
+export function startProcess(t: Test, what: Startable, env: Readonly<Record<string, string>>): RunningProcess {
+  const [program, ...args] = commandOf(what);
+  const child = spawn(program, args, {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
