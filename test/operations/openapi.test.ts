@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
 import t from 'tap';
 import { catalogue } from '../../src/problems/catalogue.ts';
 import { startService } from '../support/service.ts';
@@ -13,7 +15,9 @@ interface Operation {
   readonly summary?: string;
   readonly tags?: string[];
   readonly security?: Record<string, string[]>[];
-  readonly requestBody?: unknown;
+  readonly requestBody?: {
+    readonly content: Record<string, { readonly schema: { readonly description?: string }; readonly example?: unknown }>;
+  };
   readonly responses: Record<string, { description: string; content?: Record<string, { schema: { $ref?: string } }> }>;
 }
 
@@ -74,6 +78,16 @@ t.test('the OpenAPI document', async (t) => {
         answer.body.tags.some((tag: { name: string }) => tag.name === operation.tags?.[0]),
         `${name} has a tag that is described`,
       );
+    }
+  });
+
+  t.test('gives every body that has members an example, which it would accept', async (t) => {
+    const ajv = new Ajv2020({ strict: false });
+    formats.default(ajv);
+    for (const { name, operation } of operations) {
+      const { schema, example } = operation.requestBody?.content['application/json'] ?? {};
+      if (schema === undefined || /^Nothing, or/.test(schema.description ?? '')) continue;
+      t.ok(example !== undefined && ajv.validate(schema, example), `${name}: ${ajv.errorsText()}`);
     }
   });
 
