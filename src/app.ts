@@ -120,7 +120,7 @@ async function assemble(app: FastifyInstance, services: Services): Promise<void>
   app.register(passwordRoutes, services);
   app.register(emailChangeRoutes, services);
   app.register(administrationRoutes, services);
-  app.register(gatewayRoutes);
+  app.register(gatewayRoutes, services);
   if (mailbox) app.register(mailboxRoutes, { mailbox });
   app.register(welcomeRoutes);
   app.register(async () => app.closeRoutes());

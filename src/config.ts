@@ -17,6 +17,8 @@ export interface Config {
   readonly retention: RetentionConfig;
   /** Where the client application lives, for people who have followed a link; none means that they stay on a page of the service. */
   readonly appUrl: string | undefined;
+  /** Where a proxy sends people without a session, to log in; none means nowhere. */
+  readonly loginUrl: string | undefined;
   /** A directory with page templates that replace the built-in ones. */
   readonly pagesDir: string | undefined;
   /** What confirms an address: the link with its account's session or password, or the bare link. */
@@ -135,12 +137,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const production = read.oneOf('NODE_ENV', ['development', 'production', 'test'], 'development') === 'production';
   const port = read.integer('PORT', 3000, { min: 0, max: 65_535 });
   const demand = production ? read.required : read.optional;
+  const webSchemes = production ? ['https'] : ['http', 'https'];
 
   const givenUrl = demand('PUBLIC_URL');
-  const publicUrl =
-    givenUrl === undefined
-      ? `http://localhost:${port}`
-      : read.url('PUBLIC_URL', givenUrl, { schemes: production ? ['https'] : ['http', 'https'] });
+  const publicUrl = givenUrl === undefined ? `http://localhost:${port}` : read.url('PUBLIC_URL', givenUrl, { schemes: webSchemes });
   const base = publicUrl.replace(/\/+$/, '');
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
@@ -201,6 +201,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       eventDays: read.integer('EVENTS_TTL_DAYS', 90, { min: 1, max: 3650 }),
     },
     appUrl: read.optional('APP_URL') === undefined ? undefined : read.appUrl('APP_URL'),
+    loginUrl: read.optional('LOGIN_URL') === undefined ? undefined : read.appUrl('LOGIN_URL', { schemes: webSchemes }),
     pagesDir: read.optional('PAGES_DIR'),
     confirmPolicy: read.oneOf('CONFIRM_POLICY', confirmPolicies, 'session'),
     redisUrl,

@@ -101,11 +101,12 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
   }
 
   /** An address that people are sent to; it may have a query, but takes no name with it. */
-  function appUrl(name: string): string {
+  function appUrl(name: string, { schemes = ['http', 'https'] }: { schemes?: readonly string[] } = {}): string {
     const value = line(name, '');
     const parsed = /^https?:\/\/[^/\\]/i.test(value) && URL.canParse(value) ? new URL(value) : undefined;
-    if (parsed === undefined || parsed.username !== '' || parsed.password !== '')
-      fault(name, 'must be a URL that starts with http:// or https://');
+    const isAllowed = parsed !== undefined && schemes.includes(parsed.protocol.slice(0, -1));
+    if (!isAllowed || parsed.username !== '' || parsed.password !== '')
+      fault(name, `must be a URL that starts with ${schemes.map((each) => `${each}://`).join(' or ')}`);
     return value;
   }
 

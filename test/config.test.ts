@@ -149,6 +149,21 @@ t.test('people are sent on to no other application than one on the web', async (
   t.equal(loadConfig({ APP_URL: ' ' }).appUrl, undefined);
 });
 
+t.test('people are sent to no other login than one on the web, in production over https only', async (t) => {
+  t.equal(loadConfig({}).loginUrl, undefined);
+  t.equal(loadConfig({ LOGIN_URL: ' ' }).loginUrl, undefined);
+  for (const url of ['https://app.test/login', 'http://localhost:5173/login?from=proxy#top', ' https://app.test ']) {
+    t.equal(loadConfig({ LOGIN_URL: url }).loginUrl, url.trim());
+  }
+  const wrong = ['x', '/login', '//app.test', 'https://', 'https:/app.test', 'https://user@app.test', 'https://:secret@app.test'];
+  for (const url of [...wrong, 'javascript:alert(1)', 'myapp://login']) t.same(faultsOf({ LOGIN_URL: url }), ['LOGIN_URL'], url);
+  for (const url of ['https://app.test/\u0000', 'https://app.test/\r\nX: y']) t.equal(faultsOf({ LOGIN_URL: url })[0], 'LOGIN_URL');
+  t.same(faultsOf({ ...production, LOGIN_URL: 'https://app.example.com/login' }), []);
+  for (const url of ['http://app.example.com/login', 'http://localhost/login', 'HTTP://app.example.com']) {
+    t.same(faultsOf({ ...production, LOGIN_URL: url }), ['LOGIN_URL'], url);
+  }
+});
+
 t.test('the policy of confirmation is one of two', async (t) => {
   t.equal(loadConfig({}).confirmPolicy, 'session');
   t.equal(loadConfig({ CONFIRM_POLICY: 'link' }).confirmPolicy, 'link');

@@ -1,16 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FoundSession } from '../guard/find-session.ts';
 import { unauthenticated, unconfirmed } from '../guard/plugin.ts';
 import { Problem } from '../problems/problem.ts';
-import { NoContent } from '../schemas.ts';
+import { maxUrlLength, NoContent, text } from '../schemas.ts';
+import type { Services } from '../services.ts';
+import { createLoginAddress } from './login-address.ts';
+
+const loginRedirect =
+  'For a browser, where `LOGIN_URL` is set: that address, with `next` if a trusted proxy has told a path in `X-Original-URI` or `X-Forwarded-Uri`. The proxy makes a redirect of it.';
 
 /** Forward authentication: a proxy asks, for each request, whether it may pass and whose it is. */
-export const gatewayRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const gatewayRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'config'>> = async (app, { config }) => {
+  const loginAddressFor = createLoginAddress(config);
+
   app.route({
     method: 'GET',
     url: '/auth/verify',
-    config: { access: 'public', problems: ['unauthenticated', 'unconfirmed', 'service_unavailable'] },
+    config: {
+      access: 'public',
+      problems: ['unauthenticated', 'unconfirmed', 'service_unavailable'],
+      refusalHeaders: { 401: { Location: text(maxUrlLength, loginRedirect) } },
+    },
     schema: {
       operationId: 'verify',
       tags: ['Gateway'],
@@ -23,7 +34,7 @@ export const gatewayRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async handler(request, reply) {
       const session = await findSession(request);
-      if (session === null) throw unauthenticated(request);
+      if (session === null) throw refuseNobody(request, reply);
       if (!session.confirmed) throw unconfirmed();
       return reply
         .code(204)
@@ -36,6 +47,13 @@ export const gatewayRoutes: FastifyPluginAsyncTypebox = async (app) => {
         .send(null);
     },
   });
+
+  /** The status stays 401, since nginx takes a redirect for a fault; it is the proxy that makes one of the address. */
+  function refuseNobody(request: FastifyRequest, reply: FastifyReply): Problem {
+    const location = loginAddressFor(request);
+    if (location !== undefined) reply.header('location', location);
+    return unauthenticated(request);
+  }
 
   /** A proxy takes anything but 401 and 403 for a fault of ours: whatever is wrong with the credentials, there is no session. */
   async function findSession(request: FastifyRequest): Promise<FoundSession | null> {

@@ -79,7 +79,7 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
       transform: ({ schema, url, route }) => {
         const access = route.config?.access ?? defaultAccess;
         const own = (schema ?? {}) as RouteSchema;
-        const { limit, page = false, problems = [], role, takesMailedToken } = route.config ?? {};
+        const { limit, page = false, problems = [], refusalHeaders, role, takesMailedToken } = route.config ?? {};
         // Of a DELETE, too, the body is read, if there is one.
         const takesBody = own.body !== undefined || route.method === 'DELETE';
         const codes = [
@@ -94,7 +94,7 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
         const documented = {
           ...schema,
           security: security(access),
-          response: { ...(page ? withPages(own.response) : own.response), ...problemResponses(codes, page) },
+          response: { ...(page ? withPages(own.response) : own.response), ...problemResponses(codes, page, refusalHeaders) },
         };
         return { schema: documented, url };
       },
@@ -129,7 +129,9 @@ function withPages(responses: RouteSchema['response'] = {}): Record<string, unkn
 }
 
 const retryAfter = seconds('After how many seconds it may be tried again.', { minimum: 1 });
-const headersOf: Readonly<Record<number, object>> = {
+type RefusalHeaders = Readonly<Record<number, object>>;
+
+const headersOf: RefusalHeaders = {
   401: { 'WWW-Authenticate': text(200, 'RFC 6750.') },
   429: {
     'Retry-After': retryAfter,
@@ -140,12 +142,13 @@ const headersOf: Readonly<Record<number, object>> = {
 };
 
 /** One response a status, listing the codes that it may carry. */
-function problemResponses(codes: readonly ProblemCode[], page: boolean): Record<string, unknown> {
+function problemResponses(codes: readonly ProblemCode[], page: boolean, ownHeaders: RefusalHeaders = {}): Record<string, unknown> {
   const responses: Record<string, unknown> = {};
   for (const status of new Set(codes.map((code) => catalogue[code].status))) {
     const named = [...new Set(codes)].filter((code) => catalogue[code].status === status);
+    const headers = { ...headersOf[status], ...ownHeaders[status] };
     responses[status] = {
-      ...(headersOf[status] && { headers: headersOf[status] }),
+      ...(Object.keys(headers).length > 0 && { headers }),
       description: named.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
       content: { 'application/problem+json': { schema: { $ref: 'Problem#' } }, ...(page && pageContent) },
     };

@@ -25,6 +25,7 @@ t.test('the configuration is shown without anything secret', async (t) => {
     DKIM_PRIVATE_KEY: privateKey,
     CONFIRM_URL: 'https://app.example.com/confirm#{token}',
     APP_URL: `https://app.example.com/?key=${canary}`,
+    LOGIN_URL: `https://app.example.com/login?key=${canary}`,
   });
   t.equal(status, 0, complaints);
   t.notMatch(said, new RegExp(canary));
@@ -40,6 +41,7 @@ t.test('the configuration is shown without anything secret', async (t) => {
     },
     authSecrets: ['(hidden)', '(hidden)'],
     appUrl: 'https://app.example.com/?(hidden)',
+    loginUrl: 'https://app.example.com/login?(hidden)',
     passwords: { rangeUrl: 'https://ranges.example.com/range', minLength: 8 },
     rateLimit: true,
   });

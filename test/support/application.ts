@@ -7,13 +7,15 @@ import type { Test } from 'tap';
 export interface PassedRequest {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  /** Names and values as they came, repeated ones apart. */
+  readonly rawHeaders: readonly string[];
 }
 
 /** An application that has no login of its own: it believes what its proxy says, and answers with what it was sent. */
 export async function startApplication(t: Test): Promise<{ base: string; passed: readonly PassedRequest[] }> {
   const passed: PassedRequest[] = [];
-  const server = createServer(({ url = '', headers }, response) => {
-    passed.push({ url, headers });
+  const server = createServer(({ url = '', headers, rawHeaders }, response) => {
+    passed.push({ url, headers, rawHeaders });
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ url, headers }));
   });

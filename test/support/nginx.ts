@@ -13,18 +13,33 @@ const executable = '/usr/sbin/nginx';
 /** Why a test that needs nginx is left out; false when it is not. In CI there always is one. */
 export const noNginx = existsSync(executable) || process.env['CI'] !== undefined ? false : `there is no nginx at ${executable}`;
 
+/** What a configuration has to keep to, so that nginx writes nowhere but into its own directory. */
+interface Place {
+  readonly directory: string;
+  /** A free port of loopback, to listen on. */
+  readonly port: number;
+  /** Belongs into the `http` block. */
+  readonly writes: string;
+}
+
 /**
  * Starts a real nginx on a free port of loopback, for as long as the test runs. All that it writes is in a directory of its own.
  *
  * @param locations what stands in its `server` block
  * @returns its address
  */
-export async function startNginx(t: Test, locations: string): Promise<string> {
+export function startNginx(t: Test, locations: string): Promise<string> {
+  return runNginx(t, (place) => configuration(place, locations));
+}
+
+/** {@link startNginx} with a whole configuration, but for what says where the process runs and writes. */
+export async function runNginx(t: Test, configure: (place: Place) => string): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-nginx-'));
   const port = await freePort();
   const file = join(directory, 'nginx.conf');
-  await writeFile(file, configuration(directory, port, locations));
-  const child = spawn(executable, ['-p', directory, '-c', file, '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  await writeFile(file, configure({ directory, port, writes: writesTo(directory) }));
+  const process = `daemon off; master_process off; pid ${directory}/nginx.pid; error_log stderr error;`;
+  const child = spawn(executable, ['-p', directory, '-c', file, '-e', 'stderr', '-g', process], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
@@ -39,23 +54,22 @@ export async function startNginx(t: Test, locations: string): Promise<string> {
   await eventually('nginx answers', async () => {
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}: ${said}`);
     return fetch(`${url}/nginx-is-there`).then(
-      ({ status }) => status === 204,
+      () => true,
       () => false,
     );
   });
   return url;
 }
 
-function configuration(directory: string, port: number, locations: string): string {
+function writesTo(directory: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${directory}/${kind};`);
-  return `daemon off;
-master_process off;
-pid ${directory}/nginx.pid;
-error_log stderr error;
-events { worker_connections 256; }
+  return `  access_log off;\n${temporary.join('\n')}`;
+}
+
+function configuration({ directory, port, writes }: Place, locations: string): string {
+  return `events { worker_connections 256; }
 http {
-  access_log off;
-${temporary.join('\n')}
+${writes}
   proxy_cache_path ${directory}/cache keys_zone=answers:1m;
   server {
     listen 127.0.0.1:${port};
