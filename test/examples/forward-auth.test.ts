@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { startApplication } from '../support/application.ts';
-import { createHttpClient } from '../support/http.ts';
+import { createForeignClient } from '../support/http.ts';
 import { noNginx, runNginx } from '../support/nginx.ts';
 import { confirmationPath, confirmedPerson, logIn, register } from '../support/person.ts';
 import { startService } from '../support/service.ts';
@@ -27,7 +27,7 @@ async function startExample(t: Test, overrides: Readonly<Record<string, string>>
       return text.replaceAll(from, to);
     }, example);
   });
-  return { service: { ...service, ...createHttpClient(base) }, base, application };
+  return { service: { ...service, ...createForeignClient(base) }, base, application };
 }
 
 t.test('the example for nginx', { skip: noNginx }, async (t) => {

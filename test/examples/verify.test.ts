@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { renewSigningKeys } from '../../src/tokens/signing-keys.ts';
 import { eventually } from '../support/eventually.ts';
 import { compact, ecdsa, hmac, signed, signWith } from '../support/forger.ts';
-import { createHttpClient } from '../support/http.ts';
+import { createForeignClient } from '../support/http.ts';
 import { confirmationPath, confirmationToken, confirmedPerson, logIn, openSession, register } from '../support/person.ts';
 import { freePort, startProcess } from '../support/process.ts';
 import { noPyJwt, python } from '../support/python.ts';
@@ -19,7 +19,7 @@ const examples = [
 async function startExample(t: Test, { command }: (typeof examples)[number], issuer: string) {
   const { says } = startProcess(t, { command }, { ISSUER: issuer, PORT: '0' });
   const [, base = ''] = await says(/^listening on (http:\S+)$/m);
-  const client = createHttpClient(base);
+  const client = createForeignClient(base);
   return async (token?: string) => {
     const { status, body, headers } = await client.get('/', token === undefined ? {} : { token });
     return { status, body, challenge: headers['www-authenticate'] };

@@ -4,8 +4,12 @@ import { assertDocumented } from './documented.ts';
 import { listening } from './listening.ts';
 import { type Service, startInstance, startService } from './service.ts';
 
-/** {@link Client} over a real connection, as any program has it that uses `fetch`. */
-export function createHttpClient(base: string): Client {
+/**
+ * {@link Client} over a real connection, as any program has it that uses `fetch`.
+ *
+ * @param check looks at each answer; not for programs that only work with the service
+ */
+export function createHttpClient(base: string, check: typeof assertDocumented = assertDocumented): Client {
   const request: Client['request'] = async (method, path, { token, headers, body } = {}) => {
     const isText = typeof body === 'string';
     const answer = await fetch(new URL(path, base), {
@@ -21,7 +25,7 @@ export function createHttpClient(base: string): Client {
     const text = await answer.text();
     const isJson = text !== '' && String(answer.headers.get('content-type')).includes('json');
     const result = { status: answer.status, headers: fieldsOf(answer.headers), text, body: isJson ? JSON.parse(text) : undefined };
-    assertDocumented(method, path, result);
+    check(method, path, result);
     return result;
   };
   return {
@@ -29,6 +33,11 @@ export function createHttpClient(base: string): Client {
     get: (path, options) => request('GET', path, options),
     post: (path, body, options) => request('POST', path, { ...options, body }),
   };
+}
+
+/** {@link createHttpClient}, for another program than the service. */
+export function createForeignClient(base: string): Client {
+  return createHttpClient(base, () => {});
 }
 
 /** As `inject` gives them: cookies, which cannot be joined into one field, as a list. */
