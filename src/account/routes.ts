@@ -101,6 +101,9 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     method: 'GET',
     url: '/auth/events',
     config: { access: 'session' },
+    links: {
+      200: { next: { operationId: 'listEvents', parameters: { cursor: '$response.body#/nextCursor' }, description: 'The next page.' } },
+    },
     schema: {
       operationId: 'listEvents',
       tags,

@@ -1,11 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { maxPageLength, nextCursorMember, pageMembers } from '../http/paging.ts';
-import { EventSchema, ipText, userAgentText } from '../identity/event-schema.ts';
+import { EventSchema, exampleEvent, ipText, userAgentText } from '../identity/event-schema.ts';
 import { currentPasswordMember, emailText, localeMember, roleText, usernameMember, usernameText } from '../identity/member-schemas.ts';
-import { User } from '../identity/user-schema.ts';
+import { exampleUser, User } from '../identity/user-schema.ts';
 import { nullable, strictObject, text, time, uuid } from '../schemas.ts';
 
-export const AccountResult = strictObject({ user: User }, { description: 'The account.' });
+export const AccountResult = strictObject({ user: User }, { description: 'The account.', examples: [{ user: exampleUser }] });
 
 export const ProfileBody = strictObject(
   {
@@ -24,7 +24,7 @@ export const DeletionBody = strictObject(
 export const EventQuery = strictObject(pageMembers);
 export const EventPage = strictObject(
   { events: Type.Array(EventSchema, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
-  { description: 'What happened to the account, newest first.' },
+  { description: 'What happened to the account, newest first.', examples: [{ events: [exampleEvent], nextCursor: null }] },
 );
 
 /** Everything that is stored about somebody, but for the password hash and what only the service can make use of. */
@@ -70,6 +70,28 @@ export const AccountExport = strictObject(
       { description: 'Mails of the last days, until they are purged.' },
     ),
   },
-  { description: 'All that is stored about the user.' },
+  {
+    description: 'All that is stored about the user.',
+    examples: [
+      {
+        exportedAt: '2026-11-21T09:00:00.000Z',
+        account: {
+          id: exampleUser.id,
+          email: exampleUser.email,
+          username: exampleUser.username,
+          role: exampleUser.role,
+          locale: 'en',
+          createdAt: exampleUser.createdAt,
+          confirmedAt: '2026-11-20T18:47:12.345Z',
+          pendingEmail: null,
+          pendingEmailSince: null,
+        },
+        sessions: [],
+        knownNetworks: [],
+        events: [exampleEvent],
+        mails: [],
+      },
+    ],
+  },
 );
 export type AccountExport = Static<typeof AccountExport>;

@@ -29,6 +29,12 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
     method: 'GET',
     url: '/admin/users',
     config: { role: 'admin' },
+    links: {
+      200: {
+        show: { operationId: 'getUser', parameters: { id: '$response.body#/users/0/id' }, description: 'One of them.' },
+        next: { operationId: 'listUsers', parameters: { cursor: '$response.body#/nextCursor' }, description: 'The next page.' },
+      },
+    },
     schema: {
       operationId: 'listUsers',
       tags,
@@ -48,6 +54,17 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
     method: 'GET',
     url: '/admin/users/:id',
     config: { role: 'admin', problems: ['not_found'] },
+    links: {
+      200: {
+        change: {
+          operationId: 'changeUser',
+          parameters: { id: '$request.path.id' },
+          description: 'Confirms, disables or promotes the user.',
+        },
+        events: { operationId: 'listUserEvents', parameters: { id: '$request.path.id' }, description: 'What happened to the account.' },
+        logOut: { operationId: 'endUserSessions', parameters: { id: '$request.path.id' }, description: 'Logs the user out everywhere.' },
+      },
+    },
     schema: {
       operationId: 'getUser',
       tags,
@@ -104,6 +121,15 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
     method: 'GET',
     url: '/admin/users/:id/events',
     config: { role: 'admin', problems: ['not_found'] },
+    links: {
+      200: {
+        next: {
+          operationId: 'listUserEvents',
+          parameters: { id: '$request.path.id', cursor: '$response.body#/nextCursor' },
+          description: 'The next page.',
+        },
+      },
+    },
     schema: {
       operationId: 'listUserEvents',
       tags,

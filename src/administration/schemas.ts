@@ -1,8 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { maxPageLength, nextCursorMember, pageMembers } from '../http/paging.ts';
-import { EventSchema, presentEvent } from '../identity/event-schema.ts';
+import { EventSchema, exampleEvent, presentEvent } from '../identity/event-schema.ts';
 import type { EventRow } from '../identity/events.ts';
-import { presentUser, UserSchema } from '../identity/user-schema.ts';
+import { exampleUser, presentUser, UserSchema } from '../identity/user-schema.ts';
 import type { UserRow } from '../identity/users.ts';
 import { anyText, nullable, strictObject, uuid } from '../schemas.ts';
 
@@ -12,6 +12,7 @@ const ManagedUser = strictObject({
   disabled: Type.Boolean({ description: 'Whether the user is shut out.' }),
 });
 export type ManagedUser = Static<typeof ManagedUser>;
+const exampleManagedUser: ManagedUser = { ...exampleUser, disabled: false };
 
 export function presentManagedUser(user: UserRow): ManagedUser {
   return { ...presentUser(user), disabled: user.disabledAt !== null };
@@ -35,9 +36,9 @@ export const UserQuery = strictObject({
 });
 export const UserPage = strictObject(
   { users: Type.Array(ManagedUser, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
-  { description: 'Users in the order in which they registered.' },
+  { description: 'Users in the order in which they registered.', examples: [{ users: [exampleManagedUser], nextCursor: null }] },
 );
-export const UserResult = strictObject({ user: ManagedUser }, { description: 'The user.' });
+export const UserResult = strictObject({ user: ManagedUser }, { description: 'The user.', examples: [{ user: exampleManagedUser }] });
 
 export const UserChangesBody = strictObject(
   {
@@ -53,5 +54,8 @@ export const UserChangesBody = strictObject(
 export const EventQuery = strictObject(pageMembers);
 export const EventPage = strictObject(
   { events: Type.Array(ManagedEvent, { maxItems: maxPageLength }), nextCursor: nextCursorMember },
-  { description: 'What happened to the account, newest first.' },
+  {
+    description: 'What happened to the account, newest first.',
+    examples: [{ events: [{ ...exampleEvent, actorId: null }], nextCursor: null }],
+  },
 );

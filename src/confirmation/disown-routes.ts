@@ -17,7 +17,10 @@ const Disownable = strictObject(
     email: emailText(),
     createdAt: time('When somebody registered with it.'),
   },
-  { description: 'There is an unconfirmed account with this address, which can be cancelled.' },
+  {
+    description: 'There is an unconfirmed account with this address, which can be cancelled.',
+    examples: [{ email: 'ada@example.com', createdAt: '2026-11-20T18:45:00.000Z' }],
+  },
 );
 
 /** "This was not me": for the owner of an address with which somebody else has registered. */
@@ -30,6 +33,7 @@ export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     method: 'GET',
     url: '/auth/disown/:token',
     config: { access: 'public', page: true, takesMailedToken: true, problems: ['already_confirmed', 'expired_token'] },
+    links: { 200: { disown: { operationId: 'disown', description: 'Cancels the account, with the same token.' } } },
     schema: {
       operationId: 'getDisownable',
       tags,

@@ -93,6 +93,7 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
     method: 'POST',
     url: '/auth/confirm/resend',
     config: { access: 'session', problems: ['already_confirmed', 'rate_limited'] },
+    links: { 202: { wait: { operationId: 'awaitConfirmation', description: 'Tells when it has happened.' } } },
     schema: {
       operationId: 'resendConfirmation',
       tags: ['Confirmation'],
@@ -112,6 +113,12 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
     method: 'GET',
     url: '/auth/unconfirmed',
     config: { access: 'session' },
+    links: {
+      200: {
+        resend: { operationId: 'resendConfirmation', description: 'Another mail, from `resendAvailableAt` on.' },
+        wait: { operationId: 'awaitConfirmation', description: 'Tells when it has happened.' },
+      },
+    },
     schema: {
       operationId: 'getUnconfirmed',
       tags: ['Confirmation'],

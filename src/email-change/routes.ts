@@ -22,6 +22,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
     method: 'POST',
     url: '/auth/email',
     config: { access: 'session', limit: 'password', problems: ['wrong_password', 'email_taken', 'service_unavailable'] },
+    links: { 202: { confirm: { operationId: 'confirmEmailChange', description: 'With the token of the mailed link.' } } },
     schema: {
       operationId: 'requestEmailChange',
       tags,

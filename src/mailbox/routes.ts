@@ -17,6 +17,13 @@ const Summary = {
   at: time(),
   links: Type.Array(Type.String({ format: 'uri', maxLength: maxPartLength }), { maxItems: maxPartLength }),
 };
+const exampleMail = {
+  id: '019a9d3c-6f33-7a10-8f6e-b1d2c3e4f506',
+  to: 'ada@example.com',
+  subject: 'Confirm your e-mail address',
+  at: '2026-11-20T18:45:00.412Z',
+  links: ['http://localhost:3000/auth/confirm/eyJhbGciOiJIUzI1NiIs'],
+};
 const MailQuery = strictObject({
   to: Type.Optional(text(maxUrlLength, 'Only mails to this address.')),
   after: Type.Optional(text(maxUrlLength, 'Only mails newer than the one with this id.')),
@@ -30,11 +37,14 @@ const MailQuery = strictObject({
 });
 const MailList = strictObject(
   { mails: Type.Array(strictObject(Summary), { maxItems: maxPartLength }) },
-  { description: 'The mails, newest first.' },
+  { description: 'The mails, newest first.', examples: [{ mails: [exampleMail] }] },
 );
 const WholeMail = strictObject(
   { ...Summary, text: text(maxPartLength), html: text(maxPartLength), source: text(maxPartLength) },
-  { description: 'One mail.' },
+  {
+    description: 'One mail.',
+    examples: [{ ...exampleMail, text: 'Hello ada, …', html: '<p>Hello ada, …</p>', source: 'Subject: Confirm your e-mail address\r\n…' }],
+  },
 );
 
 /** What the service "sent" while no mail server is configured. Never there in production. */
@@ -46,6 +56,9 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
     method: 'GET',
     url: '/dev/mail',
     config: { access: 'public', page: true, problems: ['not_found'] },
+    links: {
+      200: { show: { operationId: 'getMail', parameters: { id: '$response.body#/mails/0/id' }, description: 'One of them, whole.' } },
+    },
     schema: {
       operationId: 'listMails',
       tags: ['Mailbox'],

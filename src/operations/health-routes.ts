@@ -5,7 +5,7 @@ import { Problem } from '../problems/problem.ts';
 import { strictObject } from '../schemas.ts';
 import type { Services } from '../services.ts';
 
-const Liveness = strictObject({ status: Type.Literal('ok') }, { description: 'The process runs.' });
+const Liveness = strictObject({ status: Type.Literal('ok') }, { description: 'The process runs.', examples: [{ status: 'ok' }] });
 const Readiness = strictObject(
   {
     status: Type.Literal('ok'),
@@ -15,7 +15,7 @@ const Readiness = strictObject(
         'Mails wait in the queue meanwhile and requests are served, so that this alone does not make the service unready.',
     }),
   },
-  { description: 'Requests can be served.' },
+  { description: 'Requests can be served.', examples: [{ status: 'ok', mail: 'ok' }] },
 );
 
 /** What a client is told to wait when the service is not ready. */

@@ -41,6 +41,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
     method: 'POST',
     url: '/auth/password/forgot',
     config: { access: 'public', limit: 'forgot' },
+    links: { 202: { reset: { operationId: 'resetPassword', description: 'With the token of the mailed link.' } } },
     schema: {
       operationId: 'forgotPassword',
       tags,
@@ -59,6 +60,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
     method: 'GET',
     url: '/auth/password/reset/:token',
     config: { access: 'public', page: true, takesMailedToken: true, problems: ['expired_token', 'used_token'] },
+    links: { 200: { reset: { operationId: 'resetPassword', description: 'Sets the password, with the same token.' } } },
     schema: {
       operationId: 'getResetToken',
       tags,

@@ -26,7 +26,7 @@ export const ForgottenBody = strictObject({ email: emailMember }, { examples: [{
 
 export const ForgottenResult = strictObject(
   { expiresIn: seconds('Seconds for which the link of the mail works, once it has been sent.') },
-  { description: 'If there is an account with this address, a mail is on its way.' },
+  { description: 'If there is an account with this address, a mail is on its way.', examples: [{ expiresIn: 3600 }] },
 );
 
 export const ResetTokenResult = strictObject(
@@ -34,7 +34,7 @@ export const ResetTokenResult = strictObject(
     email: emailText('Whose password it sets.'),
     expiresAt: time('When it ceases to work.'),
   },
-  { description: 'The link works.' },
+  { description: 'The link works.', examples: [{ email: 'ada@example.com', expiresAt: '2026-11-20T19:45:00.000Z' }] },
 );
 
 /** @param minLength of new passwords, in code points */

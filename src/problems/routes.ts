@@ -4,6 +4,9 @@ import { catalogue, isProblemCode } from './catalogue.ts';
 import { Problem } from './problem.ts';
 import { codeText, statusNumber, wordsText } from './schema.ts';
 
+const { status: exampleStatus, title: exampleTitle, detail: exampleDetail } = catalogue.unconfirmed;
+const exampleKind = { code: 'unconfirmed', status: exampleStatus, title: exampleTitle, description: exampleDetail };
+
 /** `GET /problems/{code}`: what the `type` of a problem refers to. */
 export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
@@ -19,7 +22,7 @@ export const problemRoutes: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         200: strictObject(
           { code: codeText, status: statusNumber, title: wordsText, description: wordsText },
-          { description: 'One kind of problem.' },
+          { description: 'One kind of problem.', examples: [exampleKind] },
         ),
       },
     },

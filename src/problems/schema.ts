@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { maxBodyBytes, text } from '../schemas.ts';
+import { Problem } from './problem.ts';
 
 /** A stable key of a problem, or of the rule that a member breaks. */
 export const codeText = text(50);
@@ -34,5 +35,6 @@ export const ProblemSchema = Type.Object(
     $id: 'Problem',
     description: 'Problem details (RFC 9457), as application/problem+json. Some kinds have members of their own.',
     additionalProperties: true,
+    examples: [new Problem('unconfirmed').toJSON()],
   },
 );

@@ -17,6 +17,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       limit: 'registration',
       problems: ['weak_password', 'email_taken', 'username_taken', 'service_unavailable'],
     },
+    links: { 201: { logIn: { operationId: 'login', description: 'The new user may log in at once.' } } },
     schema: {
       operationId: 'register',
       tags: ['Accounts'],

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { emailMember, localeMember, newPasswordMember, passwordConfirmationMember, usernameMember } from '../identity/member-schemas.ts';
-import { User } from '../identity/user-schema.ts';
+import { exampleUser, User } from '../identity/user-schema.ts';
 import { strictObject } from '../schemas.ts';
 
 /** @param passwordMinLength in code points */
@@ -17,4 +17,7 @@ export const registrationBody = (passwordMinLength: number) =>
   );
 export type RegistrationBody = Static<ReturnType<typeof registrationBody>>;
 
-export const Registered = strictObject({ user: User }, { description: 'The account exists; a confirmation mail is on its way.' });
+export const Registered = strictObject(
+  { user: User },
+  { description: 'The account exists; a confirmation mail is on its way.', examples: [{ user: { ...exampleUser, confirmed: false } }] },
+);

@@ -21,7 +21,24 @@ const KeySet = strictObject(
       { maxItems: 1000 },
     ),
   },
-  { description: 'The public keys (RFC 7517): those to come, the one that signs, and those whose tokens may still live.' },
+  {
+    description: 'The public keys (RFC 7517): those to come, the one that signs, and those whose tokens may still live.',
+    examples: [
+      {
+        keys: [
+          {
+            kty: 'EC',
+            crv: 'P-256',
+            x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+            y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+            kid: 'oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U',
+            use: 'sig',
+            alg: 'ES256',
+          },
+        ],
+      },
+    ],
+  },
 );
 
 /** The keys that access tokens are verified with, for anybody who wants to verify them. */

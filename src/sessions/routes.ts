@@ -23,6 +23,13 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     method: 'POST',
     url: '/auth/login',
     config: { access: 'public', limit: 'login', problems: ['invalid_credentials', 'cross_origin_rejected', 'service_unavailable'] },
+    links: {
+      200: {
+        me: { operationId: 'getMe', description: 'Whose session it is, read fresh.' },
+        refresh: { operationId: 'refresh', description: 'Before the access token has expired.' },
+        unconfirmed: { operationId: 'getUnconfirmed', description: 'While `user.confirmed` is false: what the user waits for.' },
+      },
+    },
     schema: {
       operationId: 'login',
       tags,
@@ -48,6 +55,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     method: 'POST',
     url: '/auth/refresh',
     config: { access: 'public', problems: ['invalid_refresh_token', 'ambiguous_credentials', 'cross_origin_rejected'] },
+    links: { 200: { refresh: { operationId: 'refresh', description: 'With the newest refresh token.' } } },
     schema: {
       operationId: 'refresh',
       tags,
@@ -86,6 +94,9 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     method: 'GET',
     url: '/auth/sessions',
     config: { access: 'session' },
+    links: {
+      200: { end: { operationId: 'endSession', parameters: { id: '$response.body#/sessions/0/id' }, description: 'Ends one of them.' } },
+    },
     schema: {
       operationId: 'listSessions',
       tags,

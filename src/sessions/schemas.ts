@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { ipText, userAgentText } from '../identity/event-schema.ts';
-import { User } from '../identity/user-schema.ts';
+import { exampleUser, User } from '../identity/user-schema.ts';
 import { anyText, nullable, seconds, strictObject, text, time, uuid } from '../schemas.ts';
 
 /** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
@@ -37,6 +37,14 @@ export const RefreshBody = Type.Union([Type.Null(), strictObject({ refreshToken:
 });
 export type RefreshBody = Static<typeof RefreshBody>;
 
+const exampleSessionId = '019a9d3d-1bb8-7f0a-9c55-0d3e8a6b4f21';
+const exampleResult = {
+  user: exampleUser,
+  session: { id: exampleSessionId, expiresAt: '2026-12-20T18:46:30.000Z' },
+  tokenType: 'Bearer' as const,
+  expiresIn: 300,
+};
+
 const result = {
   user: User,
   session: strictObject({
@@ -59,6 +67,14 @@ export type CookieResult = Static<typeof CookieResult>;
 
 export const LoginResult = Type.Union([BearerResult, CookieResult], {
   description: 'A session, and the tokens that stand for it: in the body, or in the cookies that the answer sets.',
+  examples: [
+    {
+      ...exampleResult,
+      accessToken: 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9.eyJzdWIiOiIwMTlhOWQzYyIsLi4ufQ.c2lnbmF0dXJl',
+      refreshToken: 'AZqdPAYwfnKsTWEPgqsXcAAAAAF5cGxhaW4gYnl0ZXMgYW5kIGEgTUFD',
+    },
+    exampleResult,
+  ],
 });
 
 export const SessionParams = strictObject({ id: uuid() });
@@ -77,5 +93,23 @@ export type SessionSummary = Static<typeof SessionSummary>;
 
 export const SessionList = strictObject(
   { sessions: Type.Array(SessionSummary, { maxItems: maxSessions }) },
-  { description: 'The live sessions, the one used last first.' },
+  {
+    description: 'The live sessions, the one used last first.',
+    examples: [
+      {
+        sessions: [
+          {
+            id: exampleSessionId,
+            createdAt: '2026-11-20T18:46:30.000Z',
+            lastUsedAt: '2026-11-20T19:20:00.000Z',
+            expiresAt: '2026-11-27T19:20:00.000Z',
+            userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
+            device: 'Firefox on Linux',
+            ip: '203.0.113.9',
+            current: true,
+          },
+        ],
+      },
+    ],
+  },
 );

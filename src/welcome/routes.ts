@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { strictObject, text } from '../schemas.ts';
 
-const Message = strictObject({ message: text(100) }, { description: 'A greeting.' });
+const Message = strictObject({ message: text(100) }, { description: 'A greeting.', examples: [{ message: 'Hello, ada!' }] });
 
 /** A sample of an application's own routes: one for all but the unconfirmed, and one that the guard keeps. */
 export const welcomeRoutes: FastifyPluginAsyncTypebox = async (app) => {

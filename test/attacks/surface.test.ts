@@ -1,5 +1,5 @@
 import t from 'tap';
-import { createHttpClient } from '../support/http.ts';
+import { createForeignClient, createHttpClient } from '../support/http.ts';
 import { confirmedPerson, logIn, register } from '../support/person.ts';
 import { freePort } from '../support/process.ts';
 import { refused } from '../support/refusal.ts';
@@ -146,7 +146,7 @@ t.test('G10 only what is meant for the public is there', async (t) => {
   });
 
   t.test('G10 the numbers are on a port of their own, and nothing else is', async (t) => {
-    const operator = createHttpClient(`http://127.0.0.1:${port}`);
+    const operator = createForeignClient(`http://127.0.0.1:${port}`);
     t.match(await operator.get('/metrics'), { status: 200, text: /latchkey_mail_queued/ });
     for (const path of ['/', '/metrics/', '/auth/me', '/secret', '/openapi.json', '/health/live', '/..', '/metrics/../secret?']) {
       const { status, text } = await operator.get(path, { token: confirmed });

@@ -139,7 +139,8 @@ t.test('on https, behind a proxy that is trusted', async (t) => {
       const page = await client.get('/auth/confirm/x', { headers: { ...said, accept: 'text/html' } });
       t.notMatch(page.text, /http:/, 'a page');
       t.ok(page.headers['strict-transport-security']);
-      t.strictSame((await client.get('/openapi.json', { headers: said })).body.servers, [{ url: 'https://accounts.example.com' }]);
+      const { servers } = (await client.get('/openapi.json', { headers: said })).body;
+      t.strictSame([servers.length, servers[0].url], [1, 'https://accounts.example.com']);
     }
   });
 

@@ -8,17 +8,34 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import t from 'tap';
 import { catalogue } from '../../src/problems/catalogue.ts';
+import { readContract } from '../support/openapi.ts';
 import { startService } from '../support/service.ts';
+
+interface Media {
+  readonly schema: { readonly $ref?: string; readonly description?: string; readonly examples?: readonly unknown[] };
+  readonly example?: unknown;
+  readonly examples?: Readonly<Record<string, { readonly value: unknown }>>;
+}
+
+interface Link {
+  readonly operationId: string;
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly description: string;
+}
 
 interface Operation {
   readonly operationId?: string;
   readonly summary?: string;
   readonly tags?: string[];
   readonly security?: Record<string, string[]>[];
-  readonly requestBody?: {
-    readonly content: Record<string, { readonly schema: { readonly description?: string }; readonly example?: unknown }>;
-  };
-  readonly responses: Record<string, { description: string; content?: Record<string, { schema: { $ref?: string } }> }>;
+  readonly parameters?: readonly { readonly name: string }[];
+  readonly requestBody?: { readonly content: Record<string, Media> };
+  readonly responses: Record<string, { description: string; content?: Record<string, Media>; links?: Record<string, Link> }>;
+}
+
+function examplesOf({ example, examples, schema }: Media): readonly unknown[] {
+  if (example !== undefined) return [example];
+  return examples === undefined ? (schema.examples ?? []) : Object.values(examples).map(({ value }) => value);
 }
 
 const require = createRequire(import.meta.url);
@@ -81,13 +98,42 @@ t.test('the OpenAPI document', async (t) => {
     }
   });
 
-  t.test('gives every body that has members an example, which it would accept', async (t) => {
+  t.test('gives every body of a request an example, which fits its schema', async (t) => {
     const ajv = new Ajv2020({ strict: false });
     formats.default(ajv);
     for (const { name, operation } of operations) {
-      const { schema, example } = operation.requestBody?.content['application/json'] ?? {};
-      if (schema === undefined || /^Nothing, or/.test(schema.description ?? '')) continue;
-      t.ok(example !== undefined && ajv.validate(schema, example), `${name}: ${ajv.errorsText()}`);
+      const media = operation.requestBody?.content['application/json'];
+      if (media === undefined || media.schema.description?.startsWith('Nothing, or')) continue;
+      t.ok(examplesOf(media).length > 0, `${name} has an example`);
+      for (const example of examplesOf(media)) t.ok(ajv.validate(media.schema, example), `${name}: ${ajv.errorsText()}`);
+    }
+  });
+
+  t.test('gives every body of an answer an example, which fits its schema', async (t) => {
+    const contract = readContract(answer.body);
+    const answers = contract.operations.flatMap((described) =>
+      Object.entries(operation(described.name).responses).flatMap(([status, { content }]) => {
+        const media = content?.['application/json'];
+        return media === undefined ? [] : [{ described, status: Number(status), examples: examplesOf(media) }];
+      }),
+    );
+    const headers = { 'content-type': 'application/json' };
+    for (const { described, status, examples } of answers) {
+      t.ok(examples.length > 0, `${described.name} has an example of ${status}`);
+      for (const example of examples)
+        t.strictSame(contract.faultsOf(described, { status, headers, text: JSON.stringify(example) }), [], described.name);
+    }
+  });
+
+  t.test('links operations that there are, by the parameters that they have', async (t) => {
+    const links = operations.flatMap(({ operation }) =>
+      Object.values(operation.responses).flatMap((each) => Object.values(each.links ?? {})),
+    );
+    t.ok(links.length > 15);
+    for (const { operationId, parameters = {}, description } of links) {
+      const target = operations.find((each) => each.operation.operationId === operationId)?.operation;
+      const names = (target?.parameters ?? []).map((each) => each.name);
+      t.ok(target !== undefined && Object.keys(parameters).every((name) => names.includes(name)), `${operationId}: ${description}`);
     }
   });
 
