@@ -1,6 +1,6 @@
 import { eq, or } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
-import { parseEmail } from '../credentials/email.ts';
+import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import { confirmationFaults } from '../credentials/new-password.ts';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
 import { violatedConstraint } from '../db/database.ts';
@@ -41,14 +41,24 @@ const maxTries = 5;
  * @throws Problem `rate_limited` when the address has been written to too often
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
-export async function registerUser(services: Needs, body: RegistrationBody, { agent, acceptLanguage }: Registrant = {}): Promise<UserRow> {
-  const { clock, failpoints, hasher, passwordPolicy, wakeMail } = services;
+export async function registerUser(services: Needs, body: RegistrationBody, registrant: Registrant = {}): Promise<UserRow> {
+  const { hasher, passwordPolicy } = services;
   const email = parseEmail(body.email);
   const faults = memberFaults(body);
   if (email === undefined) faults.push({ pointer: '/email', code: 'format', message: 'must be an e-mail address' });
   if (email === undefined || faults.length > 0) throw new Problem('validation_failed', { errors: faults });
+  // Before it waits for its turn: whoever has to be asked about leaked passwords may be slow.
   await passwordPolicy.requireStrong(body.password, { email: email.canonical, username: body.username });
+  return hasher.admit(() => createAccount(services, body, email, registrant));
+}
 
+async function createAccount(
+  services: Needs,
+  body: RegistrationBody,
+  email: EmailAddress,
+  { agent, acceptLanguage }: Registrant,
+): Promise<UserRow> {
+  const { clock, failpoints, hasher, wakeMail } = services;
   const now = clock.now();
   const user: NewUser = {
     id: timeOrderedUuid({ msecs: now.getTime() }),

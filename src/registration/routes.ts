@@ -29,7 +29,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
     onRequest: (_request, _reply, done) => done(services.hasher.refusal()),
     async handler(request, reply) {
       const registrant = { agent: originOf(request), acceptLanguage: request.headers['accept-language'] };
-      const user = await services.hasher.admit(() => registerUser(services, request.body, registrant));
+      const user = await registerUser(services, request.body, registrant);
       return reply.code(201).send({ user: presentUser(user) });
     },
   });
