@@ -24,6 +24,7 @@ const onEmbeddedOnly = [
   /^test\/attacks\/(?:registration-values|slow-clients|surface|token-.*|trusted-headers|worthless-tokens)\.test\.ts$/,
   /^test\/(?:config|data-directory|environment|repeater|server)\.test\.ts$/,
   /^test\/(?:credentials|db|docs|examples|http|problems|tokens)\//,
+  /^test\/operations\/(?:docs|openapi|spectral)\.test\.ts$/,
   /^test\/(?:journeys\/link-pages|mail\/(?:templates|tls|words)|pages\/(?:configured|negotiation|templates))\.test\.ts$/,
 ];
 
