@@ -2,7 +2,7 @@
 const capabilities = 'registration|confirmation|sessions|passwords|email-change|account|administration|gateway|mailbox|welcome|operations';
 
 /** Every layer, from the top, with what it may import besides itself. */
-const bottom = '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas)\\.ts$|^src/problems/';
+const bottom = '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas|telemetry)\\.ts$|^src/problems/';
 const data = `${bottom}|^src/db/`;
 const mechanisms = `${data}|^src/(credentials|tokens|identity)/`;
 const middle = `${mechanisms}|^src/(guard|http|limits|mail|pages)/|^src/services\\.ts$`;
@@ -19,13 +19,14 @@ module.exports = {
       to: { dependencyTypes: ['npm-no-pkg', 'npm-dev', 'unknown'] },
     },
     { name: 'nothing-imports-the-entry', severity: 'error', from: {}, to: { path: '^src/(server|cli/main)\\.ts$' } },
-    layer('bottom', '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas)\\.ts$', '^$'),
+    layer('bottom', '^src/(config|environment|guessable-secret|clock|failpoints|repeater|schemas|telemetry)\\.ts$', '^$'),
     layer('problems', '^src/problems/', '^src/(config|clock|schemas)\\.ts$'),
     layer('db', '^src/db/', bottom),
     layer('mechanisms', '^src/(credentials|tokens|identity)/', data),
     layer('middle', '^src/(guard|http|limits|mail)/', mechanisms),
     layer('pages', '^src/pages/', `${mechanisms}|^src/(guard|http|limits|mail)/`),
     layer('purge', '^src/purge/', `${mechanisms}|^src/(guard|limits|mail)/`),
+    layer('doctor', '^src/doctor/', `${data}|^src/(credentials|mail)/`),
     layer('services', '^src/services\\.ts$', `${mechanisms}|^src/(guard|limits|mail|pages)/`),
     {
       name: 'capabilities-apart',

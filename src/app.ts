@@ -12,9 +12,11 @@ import { openDatabase } from './db/open.ts';
 import { emailChangeRoutes } from './email-change/routes.ts';
 import type { Failpoints } from './failpoints.ts';
 import { gatewayRoutes } from './gateway/routes.ts';
+import { upstreamPlugin } from './gateway/upstream.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { guardPlugin } from './guard/plugin.ts';
 import { corsPlugin } from './http/cors.ts';
+import { type LogOutput, openLogOutput } from './http/log-output.ts';
 import { httpPlugin } from './http/plugin.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { serverOptions } from './http/server-options.ts';
@@ -41,8 +43,17 @@ export interface AppOptions {
   readonly failpoints?: Failpoints;
   /** Whether it sends mails, purges, and so on, besides answering requests; true by default. */
   readonly worksInBackground?: boolean;
+  /** The application that has the service's routes among its own, and the connections; none means that the service has its own. */
+  readonly host?: Host;
   /** Where log lines go; standard output by default. */
-  readonly log?: { write(line: string): void };
+  readonly log?: Log;
+}
+
+export type Log = Pick<LogOutput, 'write'> & Partial<LogOutput>;
+
+export interface Host {
+  /** Resolves when every request that was handed to the service has been answered. */
+  allAnswered(): Promise<void>;
 }
 
 declare module 'fastify' {
@@ -50,6 +61,9 @@ declare module 'fastify' {
     services: Services;
   }
 }
+
+/** Time for a whole request where it may be an upload for an application; ours are small. */
+const uploadTimeoutMs = 5 * 60_000;
 
 /**
  * Builds the whole service, ready to listen or to be injected into; every process that needs it comes through here.
@@ -59,29 +73,35 @@ declare module 'fastify' {
  * @throws DirectoryLockedError when another process uses the data directory of the embedded database
  * @throws MailTemplateError or PageTemplateError when a template of the operator's does not work
  */
-export async function buildApp(config: Config, { clock, announce = () => {}, failpoints, worksInBackground = true, log }: AppOptions) {
+export async function buildApp(config: Config, appOptions: AppOptions) {
+  const { clock, announce = () => {}, failpoints, worksInBackground = true, host } = appOptions;
   const headers = securityHeaders(config.server.publicUrl);
-  const app = fastify(serverOptions(config.server, headers, log)).withTypeProvider<TypeBoxTypeProvider>();
+  const tell = (dropped: number) => app.log.warn({ dropped }, 'lines of the log were dropped: they could not be written');
+  const log: Log = appOptions.log ?? openLogOutput({ output: process.stdout, tell });
+  const options = { ...serverOptions(config.server, headers, log), ...(config.upstream && { requestTimeout: uploadTimeoutMs }) };
+  const app = fastify(options).withTypeProvider<TypeBoxTypeProvider>();
   const needsDirectory = config.databaseUrl === undefined || config.mail.smtpUrl === undefined || config.authSecrets.length === 0;
   if (needsDirectory) await openDataDirectory(config.dataDir);
 
   const opening = openDatabase({
     url: config.databaseUrl,
     dataDir: config.dataDir,
+    poolSize: config.databasePoolSize,
     announce,
     onIdleError: (err) => app.log.warn({ err }, 'an idle database connection was lost'),
   });
-  // First registered, last run: everything that uses the database has stopped by then.
+  // First registered, last run: everything that uses the database, or the log, has stopped by then.
+  app.addHook('onClose', () => log.drained?.());
   app.addHook('onClose', async () => (await opening.catch(() => undefined))?.close());
   try {
     // While the database opens, which takes longest.
-    await prepareWire(app, config, headers);
+    await prepareWire(app, config, { headers, host });
     const database = await opening;
     const secrets = config.authSecrets.length > 0 ? config.authSecrets : [await loadGeneratedSecret(config.dataDir)];
-    const { db, feedDb } = database;
-    const services = await createServices(app, { config, clock, db, feedDb, secrets, failpoints, worksInBackground });
+    const { db, feedDb, poolUse } = database;
+    const services = await createServices(app, { config, clock, db, feedDb, poolUse, secrets, failpoints, worksInBackground });
     app.decorate('services', services);
-    await assemble(app, services);
+    await assemble(app, services, host);
     await app.ready();
   } catch (error) {
     await app.close();
@@ -91,9 +111,17 @@ export async function buildApp(config: Config, { clock, announce = () => {}, fai
 }
 
 /** Everything between a connection and a route that needs no database. */
-async function prepareWire(app: FastifyInstance, config: Config, headers: Readonly<Record<string, string>>): Promise<void> {
+async function prepareWire(
+  app: FastifyInstance,
+  config: Config,
+  { headers, host }: { readonly headers: Readonly<Record<string, string>>; readonly host: Host | undefined },
+): Promise<void> {
   const { corsOrigins } = config.sessions;
-  const { publicUrl } = config.server;
+  const { publicUrl, otlpEndpoint: endpoint, otelServiceName: serviceName, trustedProxies } = config.server;
+  if (endpoint !== undefined && !host) {
+    const { traceRequests } = await import('./operations/tracing.ts');
+    await traceRequests(app, { endpoint, serviceName, trustedProxies });
+  }
   await app.register(httpPlugin, { headers });
   // Ours reads the cookies itself, since a library would take one of two with the same name.
   await app.register(fastifyCookie, { hook: false });
@@ -101,7 +129,7 @@ async function prepareWire(app: FastifyInstance, config: Config, headers: Readon
   await app.register(openapiPlugin, { publicUrl, accessCookie: sessionCookies(publicUrl).access });
 }
 
-async function assemble(app: FastifyInstance, services: Services): Promise<void> {
+async function assemble(app: FastifyInstance, services: Services, host: Host | undefined): Promise<void> {
   const { config, mailbox } = services;
   const { protection } = config.sessions;
   await app.register(guardPlugin, { ...services, protection, accessCookie: services.sessionCookies.access });
@@ -122,6 +150,9 @@ async function assemble(app: FastifyInstance, services: Services): Promise<void>
   app.register(administrationRoutes, services);
   app.register(gatewayRoutes, services);
   if (mailbox) app.register(mailboxRoutes, { mailbox });
-  app.register(welcomeRoutes);
+  if (config.upstream) app.register(upstreamPlugin, { ...services, upstream: config.upstream });
+  else if (!host) app.register(welcomeRoutes);
   app.register(async () => app.closeRoutes());
+  // After the streams, of which each has its own hook, have been ended.
+  app.register(async (last) => void last.addHook('preClose', host?.allAnswered ?? app.awaitSilence));
 }

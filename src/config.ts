@@ -8,6 +8,8 @@ export interface Config {
   readonly server: ServerConfig;
   /** A `postgres://` URL; none means the embedded database under `dataDir`. */
   readonly databaseUrl: string | undefined;
+  /** Connections to a PostgreSQL server at most. */
+  readonly databasePoolSize: number;
   readonly mail: MailConfig;
   /** The first signs, all verify; empty means one that is generated and kept under `dataDir`. */
   readonly authSecrets: readonly string[];
@@ -19,6 +21,8 @@ export interface Config {
   readonly appUrl: string | undefined;
   /** Where a proxy sends people without a session, to log in; none means nowhere. */
   readonly loginUrl: string | undefined;
+  /** The application that requests are passed on to which are not the service's own; none means that there are no others. */
+  readonly upstream: UpstreamConfig | undefined;
   /** A directory with page templates that replace the built-in ones. */
   readonly pagesDir: string | undefined;
   /** What confirms an address: the link with its account's session or password, or the bare link. */
@@ -35,7 +39,12 @@ export interface ServerConfig {
   /** Where clients reach the service, without a trailing slash. Links are built from this and from nothing else. */
   readonly publicUrl: string;
   readonly trustedProxies: readonly string[];
+  /** How long it goes on answering after it has been told to stop. */
+  readonly shutdownDelaySeconds: number;
   readonly logLevel: LogLevel;
+  /** Where traces are sent, and in whose name; none means nowhere. */
+  readonly otlpEndpoint: string | undefined;
+  readonly otelServiceName: string;
   /** Where metrics are served, on the same host; none means nowhere. */
   readonly metricsPort: number | undefined;
 }
@@ -76,6 +85,17 @@ export interface SessionConfig {
   readonly corsOrigins: readonly string[];
   /** After how many days another key signs; 0 rotates by hand only. */
   readonly signingKeyRotationDays: number;
+}
+
+export interface UpstreamConfig {
+  /** Its origin, such as `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Whether it is given the access token, besides being told whose it is. */
+  readonly jwt: boolean;
+  /** What is open to everybody: each path, and all that is below it. Without a slash at the end, but for `/` alone. */
+  readonly publicPaths: readonly string[];
+  /** How long it may take to begin its answer. */
+  readonly timeoutSeconds: number;
 }
 
 /** After how many days something is deleted. */
@@ -158,10 +178,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
       port,
       publicUrl: base,
       trustedProxies: read.networks('TRUSTED_PROXIES'),
+      shutdownDelaySeconds: read.integer('SHUTDOWN_DELAY_SECONDS', 5, { min: 0, max: 300 }),
       logLevel: read.oneOf('LOG_LEVEL', logLevels, 'info'),
-      metricsPort: read.optional('METRICS_PORT') === undefined ? undefined : read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }),
+      otlpEndpoint: readOtlpEndpoint(read),
+      otelServiceName: read.line('OTEL_SERVICE_NAME', 'latchkey'),
+      metricsPort: read.optional('METRICS_PORT') === undefined ? undefined : read.portBeside('METRICS_PORT', 'PORT', port),
     },
     databaseUrl,
+    databasePoolSize: read.integer('DATABASE_POOL_SIZE', 10, { min: 1, max: 1000 }),
     mail: {
       smtpUrl,
       from: read.sender('MAIL_FROM', demand('MAIL_FROM') ?? 'Latchkey <no-reply@latchkey.localhost>'),
@@ -202,6 +226,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     },
     appUrl: read.optional('APP_URL') === undefined ? undefined : read.appUrl('APP_URL'),
     loginUrl: read.optional('LOGIN_URL') === undefined ? undefined : read.appUrl('LOGIN_URL', { schemes: webSchemes }),
+    upstream: readUpstream(read),
     pagesDir: read.optional('PAGES_DIR'),
     confirmPolicy: read.oneOf('CONFIRM_POLICY', confirmPolicies, 'session'),
     redisUrl,
@@ -209,4 +234,22 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   };
   if (read.faults.length > 0) throw new ConfigError(read.faults);
   return config;
+}
+
+function readOtlpEndpoint(read: ReturnType<typeof createEnvironmentReader>): string | undefined {
+  const value = read.optional('OTEL_EXPORTER_OTLP_ENDPOINT');
+  return value === undefined ? undefined : read.url('OTEL_EXPORTER_OTLP_ENDPOINT', value, { schemes: ['http', 'https'] });
+}
+
+function readUpstream(read: ReturnType<typeof createEnvironmentReader>): UpstreamConfig | undefined {
+  const url = read.optional('UPSTREAM_URL');
+  if (url !== undefined)
+    return {
+      url: read.origin('UPSTREAM_URL', url),
+      jwt: read.oneOf('UPSTREAM_JWT', ['on', 'off'], 'off') === 'on',
+      publicPaths: read.paths('UPSTREAM_PUBLIC_PATHS'),
+      timeoutSeconds: read.integer('UPSTREAM_TIMEOUT_SECONDS', 30, { min: 1, max: 3600 }),
+    };
+  for (const name of ['UPSTREAM_JWT', 'UPSTREAM_PUBLIC_PATHS', 'UPSTREAM_TIMEOUT_SECONDS']) read.needs(name, 'UPSTREAM_URL');
+  return undefined;
 }

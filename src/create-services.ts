@@ -7,9 +7,9 @@ import type { Config, Purpose } from './config.ts';
 import { createLeakedPasswords, noLeakedPasswords } from './credentials/leaked-passwords.ts';
 import { createPasswordPolicy, type PasswordPolicy } from './credentials/new-password.ts';
 import { createPasswordHasher } from './credentials/password-hashing.ts';
-import type { Queryable } from './db/database.ts';
+import type { PoolUse, Queryable } from './db/database.ts';
 import type { Failpoints } from './failpoints.ts';
-import { type ClientDigest, createClientDigest } from './guard/client-digest.ts';
+import { createClientDigests } from './guard/client-digest.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { createCrossOriginCheck } from './guard/cross-origin.ts';
 import { openRevocationFeed } from './guard/revocation-feed.ts';
@@ -26,9 +26,10 @@ import { loadPageTemplates } from './pages/templates.ts';
 import { startPurging } from './purge/purge.ts';
 import { createRepeater } from './repeater.ts';
 import type { Services } from './services.ts';
-import { accessTokenJwtOptions, createAccessTokens } from './tokens/access-token.ts';
+import { createTelemetry } from './telemetry.ts';
+import { createAccessTokens } from './tokens/access-token.ts';
 import { type ActionTokens, actionTokenJwtOptions, createActionTokens, purposeKeys } from './tokens/action-token.ts';
-import { type KeyRing, openKeyRing } from './tokens/key-ring.ts';
+import { openKeyRing } from './tokens/key-ring.ts';
 import { createRefreshTokens } from './tokens/refresh-token.ts';
 
 export interface Foundations {
@@ -36,6 +37,7 @@ export interface Foundations {
   readonly clock: Clock;
   readonly db: Queryable;
   readonly feedDb: Queryable;
+  readonly poolUse: () => PoolUse;
   readonly secrets: readonly string[];
   readonly failpoints: Failpoints | undefined;
   readonly worksInBackground: boolean;
@@ -49,7 +51,8 @@ const keyRefreshMs = 15_000;
  * ended sessions, and the rotation of keys. Closing the app stops them.
  */
 export async function createServices(app: FastifyInstance, foundations: Foundations): Promise<Services> {
-  const { config, clock, db, feedDb, secrets, failpoints, worksInBackground } = foundations;
+  const { config, clock, db, feedDb, poolUse, secrets, failpoints, worksInBackground } = foundations;
+  const telemetry = createTelemetry();
   const { accessTtlSeconds } = config.tokens;
   const { publicUrl } = config.server;
 
@@ -62,15 +65,14 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
   if (worksInBackground) closeWith(app, startPurging({ db, clock, retention: config.retention, revocations }, app.log));
   const eventBuffer = closeWith(app, createEventBuffer({ db, log: app.log }));
   const actionTokens = await createAllActionTokens(app, foundations);
-  const { mailbox, worker } = await startMail(app, foundations, actionTokens);
+  const { mailbox, worker } = await startMail(app, foundations, { actionTokens, telemetry });
   const formProofs = createFormProofs(secrets);
-  const digests = secrets.map(createClientDigest);
-  const [clientDigest] = digests as [ClientDigest];
+  const clientDigests = createClientDigests(secrets);
   const limits = closeWith(
     app,
     await createLimits({
       ...{ db, clock, log: app.log },
-      networkDigests: (ip) => digests.map((digest) => digest(ip, undefined)),
+      networkDigests: clientDigests.all,
       isOn: config.rateLimit,
       redisUrl: config.redisUrl,
       secret: secrets[0] as string,
@@ -84,15 +86,17 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
     clock,
     db,
     feedDb,
+    poolUse,
+    telemetry,
     hasher: await createPasswordHasher(config.passwords, availableParallelism()),
     passwordPolicy: passwordPolicyOf(app, config),
-    accessTokens: await createTokensOf(app, foundations, keyRing),
+    accessTokens: createAccessTokens({ keys: keyRing, issuer: publicUrl, ttlSeconds: accessTtlSeconds, clock }),
     refreshTokens: createRefreshTokens(secrets),
     actionTokens,
     keyRing,
     revocations,
     eventBuffer,
-    clientDigest,
+    clientDigests,
     limits,
     checkOrigin: createCrossOriginCheck(publicUrl, config.sessions.corsOrigins),
     sessionCookies: sessionCookies(publicUrl),
@@ -119,12 +123,6 @@ function passwordPolicyOf({ log }: FastifyInstance, { serviceName, passwords }: 
   return createPasswordPolicy({ serviceName, minLength, leakedPasswords });
 }
 
-async function createTokensOf(app: FastifyInstance, { config, clock }: Foundations, keys: KeyRing) {
-  const options = { keys, issuer: config.server.publicUrl, ttlSeconds: config.tokens.accessTtlSeconds, clock };
-  await app.register(fastifyJwt, accessTokenJwtOptions(options));
-  return createAccessTokens(app.jwt.access, options);
-}
-
 async function createAllActionTokens(app: FastifyInstance, { config, clock, secrets }: Foundations): Promise<Services['actionTokens']> {
   const issuer = config.server.publicUrl;
   async function forPurpose(purpose: Purpose): Promise<ActionTokens> {
@@ -143,19 +141,21 @@ async function createAllActionTokens(app: FastifyInstance, { config, clock, secr
 async function startMail(
   app: FastifyInstance,
   { config, clock, db, failpoints, worksInBackground }: Foundations,
-  actionTokens: Services['actionTokens'],
+  { actionTokens, telemetry }: Pick<Services, 'actionTokens' | 'telemetry'>,
 ) {
   const { dkim, from, smtpUrl, templatesDir } = config.mail;
   const mailbox: Mailbox | undefined = smtpUrl === undefined ? await openMailbox(join(config.dataDir, 'mailbox'), from, clock) : undefined;
   const transport = mailbox ?? createSmtpTransport({ url: smtpUrl as string, from, dkim });
   const templates = loadMailTemplates(templatesDir);
   const compose = createComposer({ db, config, templates, actionTokens });
-  const worker = worksInBackground ? createMailWorker({ db, clock, transport, compose, log: app.log, failpoints }) : idleMailWorker;
+  const worker = worksInBackground
+    ? createMailWorker({ db, clock, transport, compose, log: app.log, failpoints, telemetry })
+    : idleMailWorker;
   return { mailbox, worker: closeWith(app, worker) };
 }
 
 declare module '@fastify/jwt' {
   interface FastifyJWT {
-    namespaces: 'access' | Purpose;
+    namespaces: Purpose;
   }
 }

@@ -118,6 +118,34 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return list;
   }
 
+  /** Where something answers, without a path: scheme, host and port. */
+  function origin(name: string, value: string): string {
+    const parsed = URL.canParse(value) ? new URL(value) : undefined;
+    const isOrigin = parsed !== undefined && /^https?:$/.test(parsed.protocol) && `${parsed.origin}/` === parsed.href;
+    if (!isOrigin) fault(name, 'must be an address without a path, such as http://127.0.0.1:8080');
+    return isOrigin ? parsed.origin : value;
+  }
+
+  /** Paths as they stand in a URL, but without anything that is encoded; one slash at the end does not matter. */
+  function paths(name: string): readonly string[] {
+    const list = commaSeparated(optional(name));
+    const isPlain = (path: string) => /^\/(?:[\w.~!$&'()+;=@-]+\/?)*$/.test(path) && !/\/\.{1,2}(?:[;/]|$)/.test(path);
+    if (!list.every(isPlain)) fault(name, 'must be a comma-separated list of paths, such as /static,/webhooks');
+    return list.map((path) => (path === '/' ? path : path.replace(/\/$/, '')));
+  }
+
+  /** A variable that means nothing without another one. */
+  function needs(name: string, other: string): void {
+    if (optional(name) !== undefined) fault(name, `means nothing without ${other}`);
+  }
+
+  /** A port of its own; 0, which is whichever is free, always is. */
+  function portBeside(name: string, other: string, port: number): number {
+    const value = integer(name, 0, { min: 0, max: 65_535 });
+    if (value !== 0 && value === port) fault(name, `must be another port than ${other}`);
+    return value;
+  }
+
   function networks(name: string): readonly string[] {
     const list = commaSeparated(optional(name));
     if (!list.every(isNetwork)) fault(name, 'must be a comma-separated list of addresses or CIDR ranges');
@@ -165,7 +193,11 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     serviceUrl,
     urlTemplate,
     appUrl,
+    origin,
     origins,
+    paths,
+    needs,
+    portBeside,
     networks,
     sender,
     dkim,

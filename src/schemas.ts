@@ -46,7 +46,12 @@ export function seconds(description: string, { minimum = 0, maximum = longestSec
 }
 
 /** The body of a request that needs none: nothing, or an object without members. */
-export const NoBody = Type.Union([Type.Null(), strictObject({})], { description: 'Nothing, or an empty object.' });
+export const NoBody = Type.Union([Type.Null(), strictObject({})], { description: 'Nothing, or an empty object.', examples: [{}] });
+
+/** Examples that are told apart by a name, such as `bearer`, and a line about each. */
+export function namedExamples(examples: Readonly<Record<string, { readonly summary: string; readonly value: unknown }>>) {
+  return { 'x-examples': examples };
+}
 
 /** An answer without a body. */
 export const NoContent = (description: string) => Type.Null({ description });

@@ -1,35 +1,83 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
+import type { FastifyInstance } from 'fastify';
 import { buildApp } from './app.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { isLoopbackHost } from './environment.ts';
+import { logError } from './http/log-error.ts';
 
-/** How long requests under way, and mails being sent, may take to end after SIGTERM. */
+/** How long requests under way, and mails being sent, may take to end. */
 const closeWithinMs = 20_000;
 
 /**
  * Runs the service until it is told to stop, and greets a developer with what to do next.
  *
+ * SIGTERM, which is what supervisors send, makes it say first that it is about to end, and answer for as long as
+ * whoever shares out requests may take to hear of it; SIGINT, which a person sends, does not. A second signal ends it at once.
+ * One that comes while it starts is followed as soon as what has been opened can be closed.
+ *
  * @param say where the greeting goes
  */
 export async function serve(config: Config, say: (line: string) => void): Promise<void> {
-  const app = await buildApp(config, { clock: systemClock, announce: say });
-  // Not before an ordinary exit: that of a service which could not listen would count as a success.
-  closeWithGrace({ delay: closeWithinMs, logger: app.log, skip: ['beforeExit'] }, async ({ err }) => {
-    if (err) app.log.error({ err }, 'the service stops because of an unexpected error');
-    await app.close();
-  });
-  const { host, port, publicUrl } = config.server;
-  try {
-    await app.listen({ host, port });
-  } catch (error) {
-    await app.close();
-    throw error;
+  const delayMs = config.server.shutdownDelaySeconds * 1000;
+  let app: FastifyInstance | undefined;
+  let isEnding = false;
+  const logger = logOf(() => app);
+
+  async function start(): Promise<void> {
+    app = await buildApp(config, { clock: systemClock, announce: say });
+    if (isEnding) return;
+    try {
+      await app.listen({ host: config.server.host, port: config.server.port });
+    } catch (error) {
+      await app.close();
+      throw error;
+    }
   }
-  if (config.production) return;
+
+  const starting = start();
+  // Not before an ordinary exit: that of a service which could not start would count as a success.
+  closeWithGrace({ delay: delayMs + closeWithinMs, logger, skip: ['beforeExit'] }, async ({ err, signal }) => {
+    isEnding = true;
+    const failure = signal === undefined ? (err ?? new Error('nothing was thrown')) : undefined;
+    if (failure !== undefined) logger.error(failure, 'the service stops because of an unexpected error');
+    // What cannot start has closed everything by itself.
+    await starting.catch(() => {});
+    if (signal === 'SIGTERM' && app?.server.listening) {
+      app.announceEnd();
+      await pause(delayMs);
+    }
+    await app?.close();
+    // What is thrown may be nothing, which would be taken for a good end.
+    if (failure !== undefined) process.exit(1);
+  });
+  try {
+    await starting;
+  } catch (error) {
+    // Told to stop, it has no need to start any more.
+    if (!isEnding) throw error;
+  }
+  if (!isEnding) greet(config, say);
+}
+
+/** Where it is told how the service ends: its log, or standard error while it has none. The words of an error may quote anything. */
+function logOf(find: () => FastifyInstance | undefined) {
+  return {
+    error(what: unknown, message = 'the service could not be closed') {
+      const log = find()?.log;
+      if (!(what instanceof Error)) (log ?? console).error(what);
+      else if (log) log.error({ err: what }, message);
+      else console.error(`${message}: ${logError(what).stack}`);
+    },
+  };
+}
+
+function greet({ production, server: { host, publicUrl }, mail }: Config, say: (line: string) => void): void {
+  if (production) return;
   say(`Latchkey answers at ${publicUrl}`);
   say(`  try the API:    ${publicUrl}/docs`);
-  if (config.mail.smtpUrl !== undefined) return;
+  if (mail.smtpUrl !== undefined) return;
   say(`  read its mails: ${publicUrl}/dev/mail`);
   if (!isLoopbackHost(host)) say('  Careful: everybody who reaches this address can read them. Set SMTP_URL to send them instead.');
 }

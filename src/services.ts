@@ -2,9 +2,9 @@ import type { Clock } from './clock.ts';
 import type { Config, Purpose } from './config.ts';
 import type { PasswordPolicy } from './credentials/new-password.ts';
 import type { PasswordHasher } from './credentials/password-hashing.ts';
-import type { Queryable } from './db/database.ts';
+import type { PoolUse, Queryable } from './db/database.ts';
 import type { Failpoints } from './failpoints.ts';
-import type { ClientDigest } from './guard/client-digest.ts';
+import type { ClientDigests } from './guard/client-digest.ts';
 import type { SessionCookies } from './guard/cookies.ts';
 import type { CrossOriginCheck } from './guard/cross-origin.ts';
 import type { RevocationFeed } from './guard/revocation-feed.ts';
@@ -14,6 +14,7 @@ import type { Mailbox } from './mail/mailbox.ts';
 import type { MailOutage } from './mail/server-monitor.ts';
 import type { FormProofs } from './pages/forms.ts';
 import type { Pages } from './pages/pages.ts';
+import type { Telemetry } from './telemetry.ts';
 import type { AccessTokens } from './tokens/access-token.ts';
 import type { ActionTokens } from './tokens/action-token.ts';
 import type { KeyRing } from './tokens/key-ring.ts';
@@ -28,6 +29,8 @@ export interface Services {
   readonly db: Queryable;
   /** For the feed of ended sessions alone. */
   readonly feedDb: Queryable;
+  /** How many connections to a server there are. */
+  readonly poolUse: () => PoolUse;
   readonly hasher: PasswordHasher;
   readonly passwordPolicy: PasswordPolicy;
   readonly accessTokens: AccessTokens;
@@ -35,7 +38,7 @@ export interface Services {
   readonly keyRing: KeyRing;
   readonly revocations: RevocationFeed;
   readonly eventBuffer: EventBuffer;
-  readonly clientDigest: ClientDigest;
+  readonly clientDigests: ClientDigests;
   readonly checkOrigin: CrossOriginCheck;
   readonly limits: Limits;
   readonly sessionCookies: SessionCookies;
@@ -46,6 +49,7 @@ export interface Services {
   readonly mailbox: Mailbox | undefined;
   /** Tells the mail worker, after a commit, that there may be something to send. */
   readonly wakeMail: () => void;
+  readonly telemetry: Telemetry;
   /** Why no mail is being sent; undefined when all is well. */
   readonly mailOutage: () => MailOutage | undefined;
   /** Whether this process does what nobody has asked for right now. */

@@ -106,6 +106,14 @@ t.test('every fault is reported at once, and none of the values', async (t) => {
   t.notMatch(message, /canary/);
 });
 
+t.test('metrics have a port of their own', async (t) => {
+  for (const env of [{ METRICS_PORT: '3000' }, { PORT: '9464', METRICS_PORT: '9464' }, { METRICS_PORT: '65536' }])
+    t.same(faultsOf(env), ['METRICS_PORT']);
+  t.match(faultOf({ METRICS_PORT: '3000' })?.message, /METRICS_PORT must be another port than PORT/);
+  for (const env of [{ METRICS_PORT: '3001' }, { PORT: '0', METRICS_PORT: '0' }]) t.same(faultsOf(env), []);
+  t.equal(loadConfig({}).server.metricsPort, undefined);
+});
+
 t.test('J03: a secret that is short, uniform or a well-known placeholder is refused', async (t) => {
   const weak = [
     'secret',
@@ -162,6 +170,54 @@ t.test('people are sent to no other login than one on the web, in production ove
   for (const url of ['http://app.example.com/login', 'http://localhost/login', 'HTTP://app.example.com']) {
     t.same(faultsOf({ ...production, LOGIN_URL: url }), ['LOGIN_URL'], url);
   }
+});
+
+t.test('an application behind the service is an address, and paths in it', async (t) => {
+  const base = { UPSTREAM_URL: 'http://127.0.0.1:8080' };
+  t.equal(loadConfig({}).upstream, undefined);
+  t.same(loadConfig(base).upstream, { url: 'http://127.0.0.1:8080', jwt: false, publicPaths: [], timeoutSeconds: 30 });
+  for (const url of ['https://App.Test/', ' https://app.test'])
+    t.equal(loadConfig({ UPSTREAM_URL: url }).upstream?.url, 'https://app.test');
+  for (const url of [
+    'app:8080',
+    'ws://app',
+    'http://app/path',
+    'http://app?a',
+    'http://app#a',
+    'http://user@app',
+    'http://:x@app',
+    '//app',
+    'x',
+  ]) {
+    t.same(faultsOf({ UPSTREAM_URL: url }), ['UPSTREAM_URL'], url);
+  }
+  const pathsOf = (paths: string) => loadConfig({ ...base, UPSTREAM_PUBLIC_PATHS: paths }).upstream?.publicPaths;
+  t.same(pathsOf('/static, /hooks/in/,,/.well-known/x'), ['/static', '/hooks/in', '/.well-known/x']);
+  t.same(pathsOf('/'), ['/']);
+  for (const paths of [
+    'static',
+    '/a/../b',
+    '/..',
+    '/.',
+    '/a/./b',
+    '/..;x',
+    '/a*',
+    '/:id',
+    '/%61',
+    '/a?b',
+    '/a#b',
+    '//a',
+    '/a//b',
+    '/a b',
+    '/\\a',
+    '/ü',
+  ]) {
+    t.same(faultsOf({ ...base, UPSTREAM_PUBLIC_PATHS: paths }), ['UPSTREAM_PUBLIC_PATHS'], paths);
+  }
+  t.same(faultsOf({ ...base, UPSTREAM_JWT: 'yes' }), ['UPSTREAM_JWT']);
+  t.same(faultsOf({ ...base, UPSTREAM_TIMEOUT_SECONDS: '0' }), ['UPSTREAM_TIMEOUT_SECONDS']);
+  for (const name of ['UPSTREAM_JWT', 'UPSTREAM_PUBLIC_PATHS', 'UPSTREAM_TIMEOUT_SECONDS'])
+    t.same(faultsOf({ [name]: '1' }), [name], 'alone');
 });
 
 t.test('the policy of confirmation is one of two', async (t) => {

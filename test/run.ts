@@ -13,7 +13,7 @@ import { failuresIn, testFiles, writeBatches } from './suite.ts';
  * database anew, which takes the embedded engine half a second every time, and ten thousand requests.
  */
 const onServerOnly =
-  /^test\/(?:races|faults)\/|^test\/cli\/(?:users|users-explain|keys)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
+  /^test\/(?:races\/|faults\/(?!checker\b))|^test\/cli\/(?:users|users-explain|keys|sessions)\.test\.ts$|^test\/attacks\/(?:two-instances-.*|fuzz)\.test\.ts$/;
 
 /**
  * Attacks that are over before the database is asked, or ask it nothing that other tests do not, and what has little or
@@ -21,11 +21,13 @@ const onServerOnly =
  */
 const onEmbeddedOnly = [
   /^test\/attacks\/(?:bodies|cross-site|forged-.*|guard|headers|mail-scanners|nginx|presented-tokens|published-keys)\.test\.ts$/,
-  /^test\/attacks\/(?:registration-values|slow-clients|surface|token-.*|trusted-headers|worthless-tokens)\.test\.ts$/,
+  /^test\/attacks\/(?:registration-values|slow-clients|surface|token-.*|trusted-headers|upstream|worthless-tokens)\.test\.ts$/,
+  /^test\/gateway\/upstream.*\.test\.ts$/,
+  /^test\/cli\/(?:config|doctor.*)\.test\.ts$/,
   /^test\/(?:config|data-directory|environment|repeater|server)\.test\.ts$/,
-  /^test\/(?:credentials|db|docs|examples|http|problems|tokens)\//,
-  /^test\/operations\/(?:docs|openapi|spectral)\.test\.ts$/,
-  /^test\/(?:journeys\/link-pages|mail\/(?:templates|tls|words)|pages\/(?:configured|negotiation|templates))\.test\.ts$/,
+  /^test\/(?:credentials|db|deploy|docs|examples|http|problems|tokens)\//,
+  /^test\/operations\/(?:docs|openapi|spectral|tracing|unavailable)\.test\.ts$/,
+  /^test\/(?:journeys\/(?:docs|link-pages)|mail\/(?:templates|tls|words)|pages\/(?:configured|negotiation|templates))\.test\.ts$/,
 ];
 
 /** Folders of which every line is run by the suite; a gap carries its reason where it stands. */
@@ -43,12 +45,15 @@ interface Tally {
 }
 
 const steps: Readonly<Record<string, () => Promise<Tally>>> = {
-  check: () => command('type check', ['tsc']),
+  check: async () =>
+    sum([await command('type check', ['tsc']), await command('type check for browsers', ['tsc', '--project', 'examples/spa', '--noEmit'])]),
   async lint() {
     const tallies = [
       await command('style', ['biome', 'check', '--error-on-warnings']),
       await command('import directions', ['depcruise', 'src', '--config', '.dependency-cruiser.cjs']),
       await command('dead code', ['knip']),
+      await command('package', ['publint', '--strict']),
+      await command('types of the package', ['attw', '--pack', '.', '--profile', 'esm-only', '--quiet']),
     ];
     return sum(tallies);
   },

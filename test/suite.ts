@@ -39,14 +39,28 @@ export async function writeBatches(files: readonly string[]): Promise<string[]> 
   return [...alone, ...(await Promise.all(batches))];
 }
 
-/** What failed, from the output of tap: each failing line with the place it points to, in order. */
+/** More of a difference is seldom needed to tell what went wrong, and one line has to hold it. */
+const longestDifference = 600;
+
+/** What failed, from the output of tap: each failing line with the place it points to, and what was there instead, in order. */
 export function failuresIn(output: string): string[] {
   const lines = output.split('\n');
   return lines.flatMap((line, index) => {
     const [, what] = /^\s*not ok \d+ - (.*?)(?: # time=.*)?$/.exec(line) ?? [];
     if (what === undefined || / # (?:skip|todo)\b/i.test(what)) return [];
-    const details = lines.slice(index + 1, index + 40).join('\n');
-    const [, file, number] = /^\s*---\n(?:(?!\n\s*\.\.\.\n).)*?fileName: (\S+)\n\s*lineNumber: (\d+)/s.exec(details) ?? [];
-    return [file === undefined ? what : `${what} (${file}:${number})`];
+    const details =
+      lines
+        .slice(index + 1, index + 200)
+        .join('\n')
+        .split(/^\s*\.\.\.$/m, 1)[0] ?? '';
+    const [, file, number] = /fileName: (\S+)\n\s*lineNumber: (\d+)/.exec(details) ?? [];
+    const place = file === undefined ? '' : ` (${file}:${number})`;
+    return [`${what}${place}${differenceIn(details)}`];
   });
+}
+
+function differenceIn(details: string): string {
+  const [, difference = ''] = /^\s*diff: \|\n(?:.*\n){3}([\s\S]*?)^\s*at:$/m.exec(details) ?? [];
+  const changes = difference.split('\n').flatMap((line) => (/^\s*[-+]/.test(line) ? [line.trim()] : []));
+  return changes.length === 0 ? '' : `: ${changes.join(' ').slice(0, longestDifference)}`;
 }

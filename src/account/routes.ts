@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { clearSessionCookies } from '../guard/cookies.ts';
+import { clearedCookies, clearSessionCookies } from '../guard/cookies.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
 import { limitOf, readPage } from '../http/paging.ts';
@@ -58,7 +58,12 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/me/deletion',
-    config: { access: 'session', limit: 'password', problems: ['wrong_password', 'last_administrator', 'service_unavailable'] },
+    config: {
+      access: 'session',
+      limit: 'password',
+      problems: ['wrong_password', 'last_administrator'],
+      answerHeaders: { 204: clearedCookies },
+    },
     schema: {
       operationId: 'deleteMe',
       tags,

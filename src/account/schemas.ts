@@ -48,7 +48,7 @@ export const AccountExport = strictObject(
         createdAt: time(),
         lastUsedAt: time(),
         idleExpiresAt: time('When it ends if it is not refreshed before.'),
-        expiresAt: time(),
+        expiresAt: time('When it ends in any case.'),
         rememberMe: Type.Boolean(),
         ip: nullable(ipText),
         userAgent: nullable(userAgentText),

@@ -15,6 +15,14 @@ export interface Command {
   run(args: readonly string[], config: Config, console: Console): Promise<void> | void;
 }
 
+/** One that takes the environment as it is, whether that makes a configuration or not. */
+export interface EnvironmentCommand extends Omit<Command, 'run'> {
+  /** @returns the exit status */
+  examine(args: readonly string[], env: Environment, console: Console): Promise<number>;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Thrown for words that a command does not understand. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';

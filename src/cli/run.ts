@@ -4,11 +4,14 @@ import { logError } from '../http/log-error.ts';
 import { MailTemplateError } from '../mail/templates.ts';
 import { PageTemplateError } from '../pages/templates.ts';
 import { serve } from '../serve.ts';
-import type { Command, Console } from './command.ts';
+import { SealedKeysError } from '../tokens/signing-keys.ts';
+import type { Command, Console, EnvironmentCommand } from './command.ts';
 import { parse, UsageError } from './command.ts';
 import { showConfig } from './config.ts';
+import { doctor } from './doctor.ts';
 import { keyCommands } from './keys.ts';
 import { mailPreview, mailRetry, mailStatus } from './mail.ts';
+import { sessionCommands } from './sessions.ts';
 import { userCommands } from './users.ts';
 
 const migrate: Command = {
@@ -32,14 +35,16 @@ const serveCommand: Command = {
   },
 };
 
-const commands: Readonly<Record<string, Command>> = {
+const commands: Readonly<Record<string, Command | EnvironmentCommand>> = {
   serve: serveCommand,
   migrate,
   config: showConfig,
+  doctor,
   'mail status': mailStatus,
   'mail retry': mailRetry,
   'mail preview': mailPreview,
   ...userCommands,
+  ...sessionCommands,
   ...keyCommands,
 };
 
@@ -63,7 +68,9 @@ export async function runCli(argv: readonly string[], console = standardConsole,
     return isHelp ? 0 : 2;
   }
   try {
-    await command.run(argv.slice(name.split(' ').length), loadConfig(env), console);
+    const args = argv.slice(name.split(' ').length);
+    if ('examine' in command) return await command.examine(args, env, console);
+    await command.run(args, loadConfig(env), console);
     return 0;
   } catch (error) {
     console.complain(explain(error, command));
@@ -77,14 +84,15 @@ function usage(): string {
 }
 
 /** What the operator can mend is said in words; anything else needs its stack. */
-function explain(error: unknown, { usage: line }: Command): string {
+function explain(error: unknown, { usage: line }: Pick<Command, 'usage'>): string {
   if (error instanceof UsageError) return `${error.message}\nUsage: latchkey ${line}`;
   if (!(error instanceof Error)) return String(error);
   const known =
     error instanceof ConfigError ||
     error instanceof DirectoryLockedError ||
     error instanceof MailTemplateError ||
-    error instanceof PageTemplateError;
+    error instanceof PageTemplateError ||
+    error instanceof SealedKeysError;
   // A port in use, a database that does not answer: the system's own words, which are empty when it tried several addresses.
   const { code } = error as NodeJS.ErrnoException;
   if (known || (code !== undefined && /^E[A-Z]+$/.test(code)))

@@ -2,6 +2,7 @@ import type { Origin } from '../identity/events.ts';
 import { findUserById, linkState, markConfirmed, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
+import { confirmationOf } from '../telemetry.ts';
 import type { ActionClaims } from '../tokens/action-token.ts';
 
 export type ConfirmationStatus = 'confirmed' | 'already_confirmed';
@@ -43,9 +44,16 @@ async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens
  * Works any number of times: concurrent callers race on one UPDATE, the later ones see `already_confirmed`. Does not
  * check who is asking; the caller has matched the token's account with the session or the password.
  */
-export async function confirmAddress({ clock, db }: Pick<Services, 'clock' | 'db'>, owner: UserRow, origin: Origin): Promise<Confirmation> {
+export async function confirmAddress(
+  { clock, db, telemetry }: Pick<Services, 'clock' | 'db' | 'telemetry'>,
+  owner: UserRow,
+  origin: Origin,
+): Promise<Confirmation> {
   const confirmed = await db.transaction((tx) => markConfirmed(tx, owner, origin, clock));
-  if (confirmed !== undefined) return { user: confirmed, status: 'confirmed' };
+  if (confirmed !== undefined) {
+    telemetry.tell(confirmationOf(confirmed, clock.now()));
+    return { user: confirmed, status: 'confirmed' };
+  }
   const user = await findUserById(db, owner.id);
   if (user?.confirmedAt == null || user.emailCanonical !== owner.emailCanonical) throw new Problem('invalid_token');
   return { user, status: 'already_confirmed' };

@@ -24,7 +24,7 @@ export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'db' |
   app.route({
     method: 'GET',
     url: '/auth/confirm/events',
-    config: { access: 'session', problems: ['rate_limited', 'service_unavailable'] },
+    config: { access: 'session', problems: ['rate_limited'] },
     schema: {
       operationId: 'awaitConfirmation',
       tags: ['Confirmation'],

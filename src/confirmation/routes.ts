@@ -69,7 +69,6 @@ export const confirmationRoutes: FastifyPluginAsyncTypebox<Services> = async (ap
         'invalid_credentials',
         'wrong_account',
         'expired_token',
-        'service_unavailable',
       ],
     },
     schema: {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hash, type Options, verify } from '@node-rs/argon2';
 import type { PasswordConfig } from '../config.ts';
 import type { Problem } from '../problems/problem.ts';
-import { createPermits, type Permits } from './permits.ts';
+import { createPermits, type Permits, type PermitUse } from './permits.ts';
 
 /** Makes and checks password hashes, never more at a time than the machine can bear. */
 export interface PasswordHasher {
@@ -29,6 +29,8 @@ export interface PasswordHasher {
   admit<Result>(work: () => Promise<Result>): Promise<Result>;
   /** What {@link admit} would refuse with at this moment, if it would: to be asked before a request is even read. */
   refusal(): Problem | undefined;
+  /** How many are being hashed, of how many at most, and how many wait for it. */
+  use(): PermitUse;
   /** Tells whether a hash was made with weaker parameters than those in force. */
   needsRehash(passwordHash: string): boolean;
 }
@@ -62,6 +64,7 @@ export async function createPasswordHasher(config: HashingConfig, cores: number)
     },
     admit: requests.run,
     refusal: requests.refusal,
+    use: permits.use,
     needsRehash: (passwordHash) => isWeaker(passwordHash, config),
   };
 }

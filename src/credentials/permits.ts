@@ -9,8 +9,16 @@ export interface Permits {
    * @throws Problem `service_unavailable` at once when the queue is full
    */
   run<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** How many permits are taken, and how many wait for one. */
+  use(): PermitUse;
   /** What `run` would refuse with at this moment, if it would. */
   refusal(): Problem | undefined;
+}
+
+export interface PermitUse {
+  readonly size: number;
+  readonly taken: number;
+  readonly waiting: number;
 }
 
 interface PermitsOptions {
@@ -45,6 +53,7 @@ export function createPermits({ size, maxWaiting }: PermitsOptions): Permits {
 
   return {
     refusal,
+    use: () => ({ size, taken: size - free, waiting: waiting.length }),
 
     async run(work) {
       await acquire();

@@ -8,11 +8,23 @@ import type * as schema from './schema.ts';
  */
 export type Queryable = PgDatabase<PgQueryResultHKT, typeof schema>;
 
+/** Connections of a pool. */
+export interface PoolUse {
+  /** How many there may be. */
+  readonly size: number;
+  readonly busy: number;
+  readonly idle: number;
+  /** How many wait for one. */
+  readonly waiting: number;
+}
+
 /** An open database, of either engine. */
 export interface Database {
   readonly db: Queryable;
   /** The same database, for the feed of ended sessions alone, so that nobody can keep it from learning of them. */
   readonly feedDb: Queryable;
+  /** How the connections to a server are used; none to an embedded one. */
+  poolUse(): PoolUse;
   close(): Promise<void>;
 }
 

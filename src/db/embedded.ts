@@ -34,6 +34,7 @@ export async function openEmbeddedDatabase(dataDir: string, announce: (what: str
     return {
       db,
       feedDb: db,
+      poolUse: () => ({ size: 0, busy: 0, idle: 0, waiting: 0 }),
       async close() {
         await engine.close();
         await unlock();

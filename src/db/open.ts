@@ -5,14 +5,17 @@ interface OpenOptions {
   readonly url: string | undefined;
   readonly dataDir: string;
   readonly announce: (what: string) => void;
+  /** Connections to a server at most. */
+  readonly poolSize?: number;
   readonly onIdleError: (error: Error) => void;
 }
 
 /** Opens the database that is configured, of whichever engine, with its schema up to date. */
-export async function openDatabase({ url, dataDir, announce, onIdleError }: OpenOptions): Promise<Database> {
+export async function openDatabase({ url, dataDir, poolSize, announce, onIdleError }: OpenOptions): Promise<Database> {
   // The engine that is not used is not loaded, either: that is felt at every start.
   if (url === undefined) return (await import('./embedded.ts')).openEmbeddedDatabase(dataDir, announce);
-  const [{ openPool }, { migrateServerDatabase }] = await Promise.all([import('./client.ts'), import('./migrate-server.ts')]);
+  const [{ openPool, traitsOf }, { migrateServerDatabase }] = await Promise.all([import('./client.ts'), import('./migrate-server.ts')]);
   await migrateServerDatabase(url);
-  return openPool({ url, onIdleError });
+  const traits = await traitsOf(url);
+  return openPool({ url, onIdleError, traits, ...(poolSize !== undefined && { size: poolSize }) });
 }

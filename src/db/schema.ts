@@ -153,6 +153,7 @@ export const mails = pgTable(
   (table) => [
     index('mails_due_at_idx').on(table.dueAt).where(sql`${table.status} = 'queued'`),
     index('mails_settled_at_idx').on(table.settledAt).where(sql`${table.status} <> 'queued'`),
+    index('mails_failed_idx').on(table.settledAt).where(sql`${table.status} = 'failed'`),
     index('mails_user_id_idx').on(table.userId, table.kind, table.createdAt),
   ],
 );

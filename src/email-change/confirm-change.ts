@@ -5,6 +5,7 @@ import { findUserById, linkState, lockUnchangedUser, type UserRow, updateUser, v
 import { enqueueNotice } from '../mail/notice.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
+import { confirmationOf } from '../telemetry.ts';
 import type { ActionClaims } from '../tokens/action-token.ts';
 
 const stateOf = linkState['email-change'];
@@ -46,11 +47,11 @@ async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens
  * @throws Problem `email_taken` when the address went to somebody else meanwhile; the link works once it is free
  */
 export async function confirmEmailChange(
-  services: Pick<Services, 'clock' | 'db' | 'limits' | 'wakeMail'>,
+  services: Pick<Services, 'clock' | 'db' | 'limits' | 'telemetry' | 'wakeMail'>,
   owner: UserRow,
   origin: Origin,
 ): Promise<UserRow> {
-  const { clock, db, wakeMail } = services;
+  const { clock, db, telemetry, wakeMail } = services;
   try {
     const changed = await db.transaction(async (tx) => {
       const current = await lockUnchangedUser(tx, owner);
@@ -62,6 +63,7 @@ export async function confirmEmailChange(
       await enqueueNotice(tx, services, current, 'email_changed');
       return user;
     });
+    if (owner.confirmedAt === null) telemetry.tell(confirmationOf(owner, clock.now()));
     wakeMail();
     return changed;
   } catch (cause) {

@@ -21,7 +21,7 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
   app.route({
     method: 'POST',
     url: '/auth/email',
-    config: { access: 'session', limit: 'password', problems: ['wrong_password', 'email_taken', 'service_unavailable'] },
+    config: { access: 'session', limit: 'password', problems: ['wrong_password', 'email_taken'] },
     links: { 202: { confirm: { operationId: 'confirmEmailChange', description: 'With the token of the mailed link.' } } },
     schema: {
       operationId: 'requestEmailChange',
@@ -79,7 +79,6 @@ export const emailChangeRoutes: FastifyPluginAsyncTypebox<Services> = async (app
         'email_taken',
         'expired_token',
         'used_token',
-        'service_unavailable',
       ],
     },
     schema: {

@@ -1,18 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { FoundSession } from '../guard/find-session.ts';
 import { unauthenticated, unconfirmed } from '../guard/plugin.ts';
-import { Problem } from '../problems/problem.ts';
-import { maxUrlLength, NoContent, text } from '../schemas.ts';
+import { emailText, roleText, usernameText } from '../identity/member-schemas.ts';
+import type { Problem } from '../problems/problem.ts';
+import { maxUrlLength, NoContent, text, uuid } from '../schemas.ts';
 import type { Services } from '../services.ts';
+import { identityHeaders } from './identity-headers.ts';
 import { createLoginAddress } from './login-address.ts';
+import { createOriginalPath } from './original-path.ts';
+import { findSomeSession } from './some-session.ts';
 
 const loginRedirect =
   'For a browser, where `LOGIN_URL` is set: that address, with `next` if a trusted proxy has told a path in `X-Original-URI` or `X-Forwarded-Uri`. The proxy makes a redirect of it.';
 
 /** Forward authentication: a proxy asks, for each request, whether it may pass and whose it is. */
 export const gatewayRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'config'>> = async (app, { config }) => {
-  const loginAddressFor = createLoginAddress(config);
+  const loginAddressFor = createLoginAddress(config, createOriginalPath(config.server.trustedProxies));
 
   app.route({
     method: 'GET',
@@ -20,7 +23,10 @@ export const gatewayRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'config'>> 
     config: {
       access: 'public',
       problems: ['unauthenticated', 'unconfirmed', 'service_unavailable'],
-      refusalHeaders: { 401: { Location: text(maxUrlLength, loginRedirect) } },
+      answerHeaders: {
+        204: { 'X-Auth-User-Id': uuid(), 'X-Auth-Username': usernameText, 'X-Auth-Email': emailText(), 'X-Auth-Role': roleText },
+        401: { Location: text(maxUrlLength, loginRedirect) },
+      },
     },
     schema: {
       operationId: 'verify',
@@ -33,18 +39,11 @@ export const gatewayRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'config'>> 
       },
     },
     async handler(request, reply) {
-      const session = await findSession(request);
+      // A proxy takes anything but 401 and 403 for a fault of ours: whatever is wrong with the credentials, there is no session.
+      const session = await findSomeSession(app.guard, request);
       if (session === null) throw refuseNobody(request, reply);
       if (!session.confirmed) throw unconfirmed();
-      return reply
-        .code(204)
-        .headers({
-          'x-auth-user-id': session.userId,
-          'x-auth-username': session.username,
-          'x-auth-email': session.email,
-          'x-auth-role': session.role,
-        })
-        .send(null);
+      return reply.code(204).headers(identityHeaders(session)).send(null);
     },
   });
 
@@ -53,15 +52,5 @@ export const gatewayRoutes: FastifyPluginAsyncTypebox<Pick<Services, 'config'>> 
     const location = loginAddressFor(request);
     if (location !== undefined) reply.header('location', location);
     return unauthenticated(request);
-  }
-
-  /** A proxy takes anything but 401 and 403 for a fault of ours: whatever is wrong with the credentials, there is no session. */
-  async function findSession(request: FastifyRequest): Promise<FoundSession | null> {
-    try {
-      return await app.guard.findSession(request);
-    } catch (error) {
-      if (error instanceof Problem && error.status < 500) return null;
-      throw error;
-    }
   }
 };

@@ -19,8 +19,8 @@ declare module 'fastify' {
     role?: 'admin';
     /** Problems of this route's own, for the OpenAPI document; those that its access level brings are added there. */
     problems?: readonly ProblemCode[];
-    /** Header fields of this route's own refusals, by status, for the OpenAPI document. */
-    refusalHeaders?: Readonly<Record<number, Readonly<Record<string, object>>>>;
+    /** Header fields of this route's own answers, by status, for the OpenAPI document; those that any route has are added there. */
+    answerHeaders?: Readonly<Record<number, Readonly<Record<string, object>>>>;
     /** Whether browsers get a page instead of JSON, for the OpenAPI document. */
     page?: true;
   }

@@ -2,8 +2,17 @@ import { createHmac } from 'node:crypto';
 import { networkOf } from '../http/network.ts';
 import { deriveKey } from '../tokens/keys.ts';
 
-/** A digest of where a client is and what it says it is, to recognise it by; tells nobody else anything. */
-export type ClientDigest = (ip: string, userAgent: string | undefined) => string;
+/** Recognises a client by a digest of where it is and what it says it is, which tells nobody else anything. */
+export interface ClientDigests {
+  /** What is kept of a client. */
+  of(ip: string, userAgent?: string): string;
+  /** What may have been kept of it: one for each secret, since the first may have been another one then. */
+  all(ip: string, userAgent?: string): readonly string[];
+  /** Whether this was kept of such a client. */
+  match(kept: string, ip: string, userAgent?: string): boolean;
+}
+
+type ClientDigest = (ip: string, userAgent?: string) => string;
 
 const digestBytes = 12;
 /** Digests of clients that come again and again are not computed again and again. A few MB when full. */
@@ -11,8 +20,18 @@ const remembered = 8192;
 /** No browser says more of itself; whoever does may wait for the digest. */
 const rememberedLength = 300;
 
-/** @param secret the same for all instances, so that a client is recognised by each of them */
-export function createClientDigest(secret: string): ClientDigest {
+/** @param secrets the same for all instances, so that a client is recognised by each of them */
+export function createClientDigests(secrets: readonly string[]): ClientDigests {
+  const [newest, ...older] = secrets.map(createClientDigest);
+  if (newest === undefined) throw new TypeError('at least one secret is needed');
+  return {
+    of: newest,
+    all: (ip, userAgent) => [newest, ...older].map((digest) => digest(ip, userAgent)),
+    match: (kept, ip, userAgent) => newest(ip, userAgent) === kept || older.some((digest) => digest(ip, userAgent) === kept),
+  };
+}
+
+function createClientDigest(secret: string): ClientDigest {
   const key = deriveKey(secret, 'client digest');
   const digests = new Map<string, string>();
 

@@ -1,5 +1,13 @@
 import type { CookieSerializeOptions } from '@fastify/cookie';
 import type { FastifyReply } from 'fastify';
+import { text } from '../schemas.ts';
+
+/** Longer ones are not kept by browsers (RFC 6265bis §5.6). */
+const maxCookieLength = 4096;
+
+/** The header field of answers that set or clear these cookies, for the OpenAPI document. */
+export const setCookieField = (description: string) => ({ 'Set-Cookie': text(maxCookieLength, description) });
+export const clearedCookies = setCookieField('Makes the browser forget both cookies of the session.');
 
 /** What the cookies of a session are called, and whether they travel by TLS only. */
 export interface SessionCookies {

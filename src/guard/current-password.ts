@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { PasswordHasher } from '../credentials/password-hashing.ts';
 import type { Queryable } from '../db/database.ts';
-import { type Origin, recordHappenings } from '../identity/events.ts';
+import { noted, type Origin, recordHappenings } from '../identity/events.ts';
 import { requireUser, type UserRow } from '../identity/users.ts';
 import type { Limits } from '../limits/create-limits.ts';
 import { Problem } from '../problems/problem.ts';
@@ -32,6 +32,6 @@ export async function requirePassword(
   const user = await requireUser(db, userId);
   if (await limits.passwords.checkInSession({ userId, sessionId, origin }, () => hasher.verify(user.passwordHash, password))) return user;
   // Not in a transaction with the user's row: the account may have gone while the password was checked.
-  await recordHappenings(db, [{ userId: user.id, type: 'password_refused', at: clock.now(), agent: origin }]);
+  await recordHappenings(db, [noted({ userId: user.id, type: 'password_refused', at: clock.now(), agent: origin })]);
   throw new Problem('wrong_password');
 }

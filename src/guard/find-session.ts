@@ -6,7 +6,7 @@ import { originOf } from '../http/origin.ts';
 import type { Origin } from '../identity/events.ts';
 import { endSessionsById, findLiveSession, type LiveSession } from '../identity/sessions.ts';
 import { type AccessClaims, type AccessTokens, clientOf } from '../tokens/access-token.ts';
-import type { ClientDigest } from './client-digest.ts';
+import type { ClientDigests } from './client-digest.ts';
 import type { CrossOriginCheck, FormTrust } from './cross-origin.ts';
 import { endSessionsAs } from './log-out.ts';
 import { presentedToken } from './presented-token.ts';
@@ -22,6 +22,9 @@ export interface FoundSession {
   readonly confirmed: boolean;
 }
 
+/** What a session is found by. */
+export type SessionRequest = Pick<FastifyRequest, 'headers' | 'ip' | 'method' | 'raw'>;
+
 /** What the database says of a live session, as the guard hands it out. */
 export function foundSession({ session, user }: LiveSession): FoundSession {
   const { id: userId, username, email, role, confirmedAt } = user;
@@ -33,7 +36,7 @@ export interface SessionFinderOptions {
   readonly clock: Clock;
   readonly accessTokens: AccessTokens;
   readonly revocations: RevocationFeed;
-  readonly clientDigest: ClientDigest;
+  readonly clientDigests: ClientDigests;
   readonly checkOrigin: CrossOriginCheck;
   readonly protection: SessionProtection;
   readonly accessCookie: string;
@@ -47,7 +50,7 @@ export interface SessionFinderOptions {
  * confirmation passes right after it; and so is every one while the feed is stale.
  */
 export function createSessionFinder(options: SessionFinderOptions) {
-  const { db, clock, accessTokens, revocations, clientDigest, checkOrigin, protection, accessCookie } = options;
+  const { db, clock, accessTokens, revocations, clientDigests, checkOrigin, protection, accessCookie } = options;
 
   async function lookUp({ sid, sub }: AccessClaims): Promise<FoundSession | null> {
     const live = await findLiveSession(db, sid, clock.now());
@@ -61,21 +64,21 @@ export function createSessionFinder(options: SessionFinderOptions) {
     return null;
   }
 
-  function judge(claims: AccessClaims, request: FastifyRequest): FoundSession | null | Promise<FoundSession | null> {
+  function judge(claims: AccessClaims, request: SessionRequest): FoundSession | null | Promise<FoundSession | null> {
     if (revocations.isRevoked(claims.sid)) return null;
-    const isStranger = protection !== 'none' && clientDigest(request.ip, request.headers['user-agent']) !== clientOf(claims);
+    const isStranger = protection !== 'none' && !clientDigests.match(clientOf(claims), request.ip, request.headers['user-agent']);
     if (isStranger) return refuseStranger(claims, originOf(request));
     if (!claims.confirmed || revocations.isStale()) return lookUp(claims);
     const { sid, sub, username, email, role } = claims;
     return { id: sid, userId: sub, username, email, role, confirmed: true };
   }
 
-  async function learn(token: string, request: FastifyRequest): Promise<FoundSession | null> {
+  async function learn(token: string, request: SessionRequest): Promise<FoundSession | null> {
     const claims = (await accessTokens.learnKey(token)) ? accessTokens.verify(token) : undefined;
     return claims === undefined ? null : judge(claims, request);
   }
 
-  return function findSession(request: FastifyRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null> {
+  return function findSession(request: SessionRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null> {
     const presented = presentedToken(request, accessCookie);
     if (presented === undefined) return null;
     if (presented.by === 'cookie') checkOrigin(request, trust);

@@ -4,7 +4,7 @@ import type { SessionProtection } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { findLiveSession } from '../identity/sessions.ts';
 import type { RefreshTokens } from '../tokens/refresh-token.ts';
-import type { ClientDigest } from './client-digest.ts';
+import type { ClientDigests } from './client-digest.ts';
 import type { CrossOriginCheck, FormTrust } from './cross-origin.ts';
 import { type FoundSession, foundSession } from './find-session.ts';
 import type { Guard } from './plugin.ts';
@@ -17,7 +17,7 @@ interface VisitorFinderOptions {
   readonly refreshTokens: RefreshTokens;
   readonly refreshCookie: string;
   readonly checkOrigin: CrossOriginCheck;
-  readonly clientDigest: ClientDigest;
+  readonly clientDigests: ClientDigests;
   readonly protection: SessionProtection;
 }
 
@@ -28,7 +28,7 @@ interface VisitorFinderOptions {
  * as well whose browser it is. It is not used up, and no cookie is set.
  */
 export function createVisitorFinder(options: VisitorFinderOptions) {
-  const { guard, db, clock, refreshTokens, refreshCookie, checkOrigin, clientDigest, protection } = options;
+  const { guard, db, clock, refreshTokens, refreshCookie, checkOrigin, clientDigests, protection } = options;
 
   /** @throws Problem `ambiguous_credentials` or `cross_origin_rejected` */
   return async function findVisitor(request: FastifyRequest, trust?: FormTrust): Promise<FoundSession | null> {
@@ -41,7 +41,7 @@ export function createVisitorFinder(options: VisitorFinderOptions) {
     checkOrigin(request, trust);
     const live = await findLiveSession(db, content.sessionId, clock.now());
     if (live?.session.refreshCounter !== content.counter) return null;
-    const isStranger = clientDigest(request.ip, request.headers['user-agent']) !== live.session.client;
+    const isStranger = !clientDigests.match(live.session.client, request.ip, request.headers['user-agent']);
     return protection === 'strong' && isStranger ? null : foundSession(live);
   };
 }

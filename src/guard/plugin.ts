@@ -3,7 +3,7 @@ import fp from 'fastify-plugin';
 import { Problem } from '../problems/problem.ts';
 import { type AccessLevel, defaultAccess } from './access.ts';
 import type { FormTrust } from './cross-origin.ts';
-import { createSessionFinder, type FoundSession, type SessionFinderOptions } from './find-session.ts';
+import { createSessionFinder, type FoundSession, type SessionFinderOptions, type SessionRequest } from './find-session.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -22,7 +22,7 @@ export interface Guard {
    *
    * @throws Problem `ambiguous_credentials` or `cross_origin_rejected`
    */
-  findSession(request: FastifyRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null>;
+  findSession(request: SessionRequest, trust?: FormTrust): FoundSession | null | Promise<FoundSession | null>;
 }
 
 /**
@@ -33,44 +33,68 @@ export interface Guard {
 export const guardPlugin = fp<SessionFinderOptions>(
   async (app, options) => {
     app.decorateRequest('session', null);
-    const findSession = createSessionFinder(options);
-    app.decorate('guard', { findSession });
+    const guard: Guard = { findSession: createSessionFinder(options) };
+    app.decorate('guard', guard);
 
-    // With a callback and not async: a confirmed user's request waits for nothing, not even for a turn of the loop.
     app.addHook('onRequest', (request, _reply, done) => {
-      const { access = defaultAccess } = request.routeOptions.config;
       // Before its body is read, which nobody would make sense of.
       if (request.is404) return done(new Problem('not_found'));
-      if (access === 'public') return done();
-      const settle = (found: FoundSession | null) => {
-        request.session = found;
-        done(refusal(access, request));
-      };
-      // Whatever was thrown, `undefined` included: to go on without an error is to let in.
-      const fail = (cause: unknown) => done(cause instanceof Error ? cause : new Problem('internal_error', { cause }));
-      try {
-        const found = findSession(request);
-        if (found instanceof Promise) found.then(settle).catch(fail);
-        else settle(found);
-      } catch (error) {
-        fail(error);
-      }
+      admit(
+        request,
+        () => guard.findSession(request),
+        (refusal, session) => {
+          request.session = session;
+          done(refusal);
+        },
+      );
     });
   },
   { name: 'guard', dependencies: ['http'] },
 );
 
-function refusal(access: AccessLevel, request: FastifyRequest): Problem | undefined {
-  const { session } = request;
-  if (session === null) return access === 'visitor' ? undefined : unauthenticated(request);
+/**
+ * Finds the session of a request, and tells whether its route is open to it.
+ *
+ * With a callback and not a promise: a confirmed user's request waits for nothing, not even for a turn of the loop.
+ *
+ * @param done told once: why the request may not go on, if it may not, and whose it is
+ */
+export function admit(
+  { headers, routeOptions }: Pick<FastifyRequest, 'headers' | 'routeOptions'>,
+  find: () => ReturnType<Guard['findSession']>,
+  done: (refusal: Error | undefined, session: FoundSession | null) => void,
+): void {
+  const { access = defaultAccess, role } = routeOptions.config;
+  if (access === 'public') {
+    done(undefined, null);
+    return;
+  }
+  const settle = (session: FoundSession | null) => done(refusalOf(session, { access, role, headers }), session);
+  // Whatever was thrown, `undefined` included: to go on without an error is to let in.
+  const fail = (cause: unknown) => done(cause instanceof Error ? cause : new Problem('internal_error', { cause }), null);
+  try {
+    const found = find();
+    if (found instanceof Promise) found.then(settle).catch(fail);
+    else settle(found);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+interface Demand extends Pick<FastifyRequest, 'headers'> {
+  readonly access: AccessLevel;
+  readonly role: string | undefined;
+}
+
+function refusalOf(session: FoundSession | null, { access, role, headers }: Demand): Problem | undefined {
+  if (session === null) return access === 'visitor' ? undefined : unauthenticated({ headers });
   if (!session.confirmed && access !== 'session') return unconfirmed();
-  const { role } = request.routeOptions.config;
   return role !== undefined && session.role !== role ? new Problem('forbidden') : undefined;
 }
 
 /** RFC 6750 §3.1: a token that was sent, but does not do, is named as the reason. */
-export function unauthenticated(request: FastifyRequest): Problem {
-  const challenge = request.headers.authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
+export function unauthenticated({ headers }: Pick<FastifyRequest, 'headers'>): Problem {
+  const challenge = headers.authorization === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
   return new Problem('unauthenticated', { headers: { 'www-authenticate': challenge } });
 }
 

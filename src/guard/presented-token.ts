@@ -18,7 +18,7 @@ const bearer = /^Bearer ([\w.~+/-]+=*)$/i;
  * @throws Problem `ambiguous_credentials` when there are two that differ: Node.js and other parsers would quietly take
  *   one of them, and not the same one
  */
-export function presentedToken(request: FastifyRequest, cookieName: string): PresentedToken | undefined {
+export function presentedToken(request: Pick<FastifyRequest, 'headers' | 'raw'>, cookieName: string): PresentedToken | undefined {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined && countHeader(request.raw.rawHeaders, 'authorization') > 1) throw new Problem('ambiguous_credentials');
   const fromHeader = authorization === undefined ? undefined : bearer.exec(authorization)?.[1];

@@ -15,6 +15,8 @@ export interface RevocationFeed {
   isRevoked(sessionId: string): boolean;
   /** Whether the last look is so long ago that the database must be asked about each session instead. */
   isStale(): boolean;
+  /** For how long it has not looked, in seconds. */
+  lagSeconds(): number;
   /** Tells this instance at once; to be called after the commit that ended the sessions. */
   note(sessionIds: readonly string[]): void;
   /** Looks now. Rejects when the database does not answer. */
@@ -36,12 +38,15 @@ const pollIntervalMs = 750;
 const staleAfterMs = 3000;
 /** How long after it was written a revocation may become visible: longer than any transaction of ours takes. */
 const overlapSeconds = 15;
+/** How far the clocks of two instances may be apart: so much longer than its time may the token of one live with the other. */
+const skewSeconds = 300;
 
 /** Opens the feed: it has looked once, and goes on looking. Durations are measured by the monotonic clock. */
 export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: RevocationFeedOptions): Promise<RevocationFeed> {
   // Ids in the order in which they can be forgotten.
   const forgetAt = new Map<string, number>();
-  const keptMs = (accessTtlSeconds + overlapSeconds) * 1000;
+  const keptSeconds = accessTtlSeconds + overlapSeconds + skewSeconds;
+  const keptMs = keptSeconds * 1000;
   let lookedAt = performance.now() - keptMs;
 
   function note(sessionIds: readonly string[]): void {
@@ -69,7 +74,7 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
   }
 
   async function purge(): Promise<number> {
-    await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -2 * (accessTtlSeconds + overlapSeconds))));
+    await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -2 * keptSeconds)));
     return 0;
   }
 
@@ -79,6 +84,7 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
   return {
     isRevoked: (sessionId) => forgetAt.has(sessionId),
     isStale: () => performance.now() - lookedAt > staleAfterMs,
+    lagSeconds: () => (performance.now() - lookedAt) / 1000,
     note,
     poll,
     purge,

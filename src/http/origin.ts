@@ -2,6 +2,6 @@ import type { FastifyRequest } from 'fastify';
 import type { Origin } from '../identity/events.ts';
 
 /** Where a request came from: its peer, or what a trusted proxy says of it. */
-export function originOf(request: FastifyRequest): Origin {
+export function originOf(request: Pick<FastifyRequest, 'ip' | 'headers'>): Origin {
   return { ip: request.ip, userAgent: request.headers['user-agent'] };
 }

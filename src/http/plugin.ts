@@ -5,7 +5,7 @@ import { problemFromError } from '../problems/from-error.ts';
 import { Problem } from '../problems/problem.ts';
 import { refusalOf } from './ambiguous-requests.ts';
 import { followAnswers } from './client-error.ts';
-import { letGoWhenClosing } from './closing.ts';
+import { letGoWhenClosing, listenForSilence, sayWhenEnding } from './closing.ts';
 import { parseJsonBody } from './json-body.ts';
 import { refuseBodiesOfDeletions, refuseOtherMethods } from './methods.ts';
 
@@ -64,13 +64,15 @@ export const httpPlugin = fp<HttpOptions>(
     followAnswers(app.server);
     refuseBodiesOfDeletions(app);
     refuseOtherMethods(app);
+    sayWhenEnding(app);
     letGoWhenClosing(app);
+    listenForSilence(app);
   },
   { name: 'http' },
 );
 
 /** A database that cannot answer right now is no fault of anybody's request: it may be sent again. */
-function toProblem(error: unknown): Problem {
+export function toProblem(error: unknown): Problem {
   return !(error instanceof Problem) && isDatabaseUnavailable(error)
     ? new Problem('service_unavailable', { cause: error, retryAfterSeconds: 1 })
     : problemFromError(error);

@@ -14,10 +14,10 @@ import { redact } from './redact.ts';
 export function serverOptions(
   { trustedProxies, logLevel }: ServerConfig,
   headers: Readonly<Record<string, string>>,
-  log?: { write(line: string): void },
+  log: { write(line: string): void },
 ) {
   return {
-    logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, ...(log && { stream: log }) },
+    logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, stream: log },
     // Ours alone says what is worth a line, and names routes instead of addresses, which can hold a token.
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -45,6 +45,8 @@ export function serverOptions(
       // Not among the options: the compiler's own formats, which come after those, would win.
       onCreate: (ajv) =>
         ajv
+          // For the OpenAPI document alone: examples with names.
+          .addVocabulary(['x-examples'])
           .addFormat('email', (text: string) => parseEmail(text) !== undefined)
           // The usual one takes `urn:uuid:`, too, which PostgreSQL does not.
           .addFormat('uuid', /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i),

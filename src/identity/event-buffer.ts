@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Queryable } from '../db/database.ts';
 import { isDatabaseUnavailable } from '../db/unavailable.ts';
 import { createRepeater } from '../repeater.ts';
-import { type Happening, recordHappenings } from './events.ts';
+import { type Happening, type NotedHappening, noted, recordHappenings } from './events.ts';
 
 /**
  * Records what no transaction tells of, such as a failed login, soon after: so that the answer takes as long as one
@@ -19,7 +19,8 @@ const flushIntervalMs = 1000;
 const capacity = 1000;
 
 export function createEventBuffer({ db, log }: { readonly db: Queryable; readonly log: FastifyBaseLogger }): EventBuffer {
-  let buffered: Happening[] = [];
+  let buffered: NotedHappening[] = [];
+  let order = 0;
   let dropped = 0;
 
   async function flush(): Promise<void> {
@@ -30,7 +31,7 @@ export function createEventBuffer({ db, log }: { readonly db: Queryable; readonl
       if (happenings.length > 0) await recordHappenings(db, happenings);
     } catch (err) {
       const canWait = isDatabaseUnavailable(err);
-      // Until the database is back; the oldest first, as far as there is room.
+      // Until the database is back; the oldest first, as far as there is room. It may have recorded them, and not have said so.
       if (canWait) buffered = [...happenings, ...buffered].slice(0, capacity);
       log.error({ err, lost: canWait ? 0 : happenings.length }, 'what happened cannot be recorded');
     }
@@ -39,7 +40,8 @@ export function createEventBuffer({ db, log }: { readonly db: Queryable; readonl
   const flushing = createRepeater({ work: flush, everyMs: flushIntervalMs, log, complaint: 'what happened cannot be recorded' });
   return {
     note(happening) {
-      if (buffered.length < capacity) buffered.push(happening);
+      order = (order + 1) % 2 ** 32;
+      if (buffered.length < capacity) buffered.push(noted(happening, order));
       else dropped += 1;
     },
     async close() {

@@ -3,6 +3,7 @@ import { v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import type { EventType } from '../db/kinds.ts';
+import { prepared } from '../db/prepared.ts';
 import { events, users } from '../db/schema.ts';
 
 /** Where a request came from, as the owner of an account will be shown it. */
@@ -36,6 +37,16 @@ export interface Happening {
   readonly agent: Agent;
 }
 
+/** The same, told apart from all others: recorded once only, however often that is tried. */
+export interface NotedHappening extends Happening {
+  readonly id: string;
+}
+
+/** @param order of those within the same millisecond */
+export function noted(happening: Happening, order = 0): NotedHappening {
+  return { ...happening, id: timeOrderedUuid({ msecs: happening.at.getTime(), seq: order }) };
+}
+
 /**
  * Records what happened to an account, inside the transaction of what it tells.
  *
@@ -46,7 +57,7 @@ export async function recordEvents(tx: Queryable, userId: string, types: readonl
   if (types.length > 0)
     await insertEvents(
       tx,
-      types.map((type) => ({ userId, type, at, agent })),
+      types.map((type, order) => noted({ userId, type, at, agent }, order)),
     );
 }
 
@@ -56,7 +67,7 @@ export function recordEvent(tx: Queryable, userId: string, type: EventType, agen
 }
 
 /** Records what happened outside any transaction; what concerns an account that has gone since then is left out. */
-export async function recordHappenings(db: Queryable, happenings: readonly Happening[]): Promise<void> {
+export async function recordHappenings(db: Queryable, happenings: readonly NotedHappening[]): Promise<void> {
   await db.transaction(async (tx) => {
     const ids = [...new Set(happenings.map(({ userId }) => userId))];
     const rows = await tx.select({ id: users.id }).from(users).where(inArray(users.id, ids)).orderBy(users.id).for('key share');
@@ -66,22 +77,24 @@ export async function recordHappenings(db: Queryable, happenings: readonly Happe
   });
 }
 
-async function insertEvents(tx: Queryable, happenings: readonly Happening[]): Promise<void> {
-  await tx.insert(events).values(
-    happenings.map(({ userId, type, at, agent }, index) => ({
-      // In one millisecond the sequence keeps the order.
-      id: timeOrderedUuid({ msecs: at.getTime(), seq: index }),
-      userId,
-      type,
-      at,
-      ...agentColumns(agent),
-    })),
-  );
+const eventColumns = ['id', 'userId', 'type', 'at', 'ip', 'userAgent', 'actorId'] as const;
+const newEvent = prepared('new_event', eventColumns, (db, row) => db.insert(events).values(row).onConflictDoNothing());
+
+async function insertEvents(tx: Queryable, happenings: readonly NotedHappening[]): Promise<void> {
+  const [first, ...others] = happenings.map(({ agent, ...columns }) => ({ ...columns, ...agentColumns(agent) }));
+  if (first === undefined) return;
+  if (others.length === 0) await newEvent(tx, first);
+  else
+    await tx
+      .insert(events)
+      .values([first, ...others])
+      .onConflictDoNothing();
 }
 
-function agentColumns(agent: Agent) {
-  if (agent === undefined) return {};
-  return 'actorId' in agent ? { actorId: agent.actorId } : originColumns(agent);
+function agentColumns(agent: Agent): Pick<EventRow, 'ip' | 'userAgent' | 'actorId'> {
+  const nobody = { ip: null, userAgent: null, actorId: null };
+  if (agent === undefined) return nobody;
+  return { ...nobody, ...('actorId' in agent ? { actorId: agent.actorId } : originColumns(agent)) };
 }
 
 interface EventQuery {

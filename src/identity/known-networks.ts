@@ -1,5 +1,6 @@
 import { and, eq, gt, inArray, lt, sql } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { knownNetworks } from '../db/schema.ts';
 
 const dayMs = 24 * 3600 * 1000;
@@ -22,17 +23,21 @@ export async function isKnownNetwork(db: Queryable, userId: string | undefined, 
   return rows.length > 0;
 }
 
-/** Keeps the network that somebody who knew the password has come from. */
-export async function rememberNetwork(tx: Queryable, userId: string, network: string, now: Date): Promise<void> {
-  await tx
+const knownNetwork = prepared('known_network', ['userId', 'network', 'lastUsedAt', 'longBefore'], (db, { longBefore, ...row }) =>
+  db
     .insert(knownNetworks)
-    .values({ userId, network, lastUsedAt: now })
+    .values(row)
     .onConflictDoUpdate({
       target: [knownNetworks.userId, knownNetworks.network],
-      set: { lastUsedAt: now },
-      // Once a day is enough, and spares most logins the write.
-      setWhere: lt(knownNetworks.lastUsedAt, new Date(now.getTime() - dayMs)),
-    });
+      set: { lastUsedAt: sql`excluded.last_used_at` },
+      setWhere: lt(knownNetworks.lastUsedAt, longBefore),
+    }),
+);
+
+/** Keeps the network that somebody who knew the password has come from. */
+export async function rememberNetwork(tx: Queryable, userId: string, network: string, now: Date): Promise<void> {
+  // Once a day is enough, and spares most logins the write.
+  await knownNetwork(tx, { userId, network, lastUsedAt: now, longBefore: new Date(now.getTime() - dayMs) });
 }
 
 /** Forgets the networks of an account: whoever knew the old password from there is a stranger now. */

@@ -23,7 +23,11 @@ export const usernameMember = Type.String({
 export const emailText = (description?: string) =>
   Type.String({ format: 'email', maxLength: maxEmailLength, ...(description !== undefined && { description }) });
 export const usernameText = text(maxUsernameLength);
-export const roleText = text(64, 'What the user may do beyond their own account: `user` or `admin`.');
+export const roleText = Type.String({
+  enum: ['user', 'admin'],
+  maxLength: 64,
+  description: 'What the user may do beyond their own account.',
+});
 
 /** @param minLength in code points */
 export const newPasswordMember = (minLength: number) =>
@@ -51,7 +55,10 @@ const maxTokenLength = 2048;
 export const exampleToken = 'eyJhbGciOiJIUzI1NiIs….eyJzdWIiOiIwMTlhOWQ….Zk3vQ8rT1xYb6LmN…';
 export const tokenMember = Type.String({ minLength: 1, maxLength: maxTokenLength, description: 'The token of the mailed link.' });
 
-export const tokenParams = Type.Object({ token: text(maxUrlLength, 'The token of the mailed link.') }, { additionalProperties: false });
+export const tokenParams = Type.Object(
+  { token: text(maxUrlLength, 'The token of the mailed link: its last part.') },
+  { additionalProperties: false },
+);
 
 /** A mailed link's token, from whoever has its account's session or password. */
 export const linkBody = Type.Object(

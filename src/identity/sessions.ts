@@ -1,6 +1,7 @@
-import { and, eq, gt, inArray, isNull, ne, type SQL } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, isNull, ne, type SQL } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { revokedSessions, sessions, users } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
 import type { UserRow } from './users.ts';
@@ -13,13 +14,17 @@ export interface LiveSession {
   readonly user: UserRow;
 }
 
-/** Finds a session that is neither over nor ended, of a user that is not disabled. */
-export async function findLiveSession(db: Queryable, id: string, now: Date): Promise<LiveSession | undefined> {
-  const [found] = await db
+const liveSession = prepared('live_session', ['id', 'now'], (db, { id, now }) =>
+  db
     .select({ session: sessions, user: users })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
-    .where(and(eq(sessions.id, id), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now), isNull(users.disabledAt)));
+    .where(and(eq(sessions.id, id), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now), isNull(users.disabledAt))),
+);
+
+/** Finds a session that is neither over nor ended, of a user that is not disabled. */
+export async function findLiveSession(db: Queryable, id: string, now: Date): Promise<LiveSession | undefined> {
+  const [found] = await liveSession(db, { id, now });
   return found;
 }
 
@@ -59,4 +64,14 @@ export function endSessionsById(tx: Queryable, userId: string, ids: readonly str
 /** Ends every session of a user but one. See {@link endSessions}. */
 export function endOtherSessions(tx: Queryable, userId: string, sessionId: string, clock: Clock): Promise<string[]> {
   return endSessions(tx, and(eq(sessions.userId, userId), ne(sessions.id, sessionId)), clock);
+}
+
+/**
+ * Ends some of all sessions, those that have lived longest first. See {@link endSessions}.
+ *
+ * @returns the ids of those that this call has ended: none when none is left
+ */
+export function endOldestSessions(tx: Queryable, limit: number, clock: Clock): Promise<string[]> {
+  const oldest = tx.select({ id: sessions.id }).from(sessions).orderBy(asc(sessions.id)).limit(limit);
+  return endSessions(tx, inArray(sessions.id, oldest), clock);
 }

@@ -1,9 +1,10 @@
-import { and, eq, isNull } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Purpose } from '../config.ts';
 import { lowerAscii, parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { users } from '../db/schema.ts';
 import { Problem } from '../problems/problem.ts';
 import { type Agent, recordEvent } from './events.ts';
@@ -11,8 +12,15 @@ import { type Agent, recordEvent } from './events.ts';
 /** A user as the database has it. Never sent to anybody: see {@link presentUser}. */
 export type UserRow = typeof users.$inferSelect;
 
+const userById = prepared('user_by_id', ['id'], (db, { id }) => db.select().from(users).where(eq(users.id, id)));
+const userByEmail = prepared('user_by_email', ['email'], (db, { email }) => db.select().from(users).where(eq(users.emailCanonical, email)));
+const userByUsername = prepared('user_by_username', ['name'], (db, { name }) =>
+  db.select().from(users).where(eq(users.usernameCanonical, name)),
+);
+const lockedUser = prepared('locked_user', ['id'], (db, { id }) => db.select().from(users).where(eq(users.id, id)).for('no key update'));
+
 export async function findUserById(db: Queryable, id: string): Promise<UserRow | undefined> {
-  const [user] = await db.select().from(users).where(eq(users.id, id));
+  const [user] = await userById(db, { id });
   return user;
 }
 
@@ -25,16 +33,12 @@ export async function requireUser(db: Queryable, id: string): Promise<UserRow> {
 
 /** Finds a user by any spelling of their address; takes any text. */
 export async function findUserByEmail(db: Queryable, email: string): Promise<UserRow | undefined> {
-  const canonical = parseEmail(email)?.canonical ?? lowerAscii(email);
-  const [user] = await db.select().from(users).where(eq(users.emailCanonical, canonical));
+  const [user] = await userByEmail(db, { email: parseEmail(email)?.canonical ?? lowerAscii(email) });
   return user;
 }
 
 export async function findUserByUsername(db: Queryable, username: string): Promise<UserRow | undefined> {
-  const [user] = await db
-    .select()
-    .from(users)
-    .where(eq(users.usernameCanonical, canonicalUsername(username)));
+  const [user] = await userByUsername(db, { name: canonicalUsername(username) });
   return user;
 }
 
@@ -51,7 +55,7 @@ export async function lockUnchangedUser(tx: Queryable, { id, credentialVersion }
 
 /** {@link lockUnchangedUser}, by id alone. */
 export async function lockUser(tx: Queryable, id: string): Promise<UserRow | undefined> {
-  const [user] = await tx.select().from(users).where(eq(users.id, id)).for('no key update');
+  const [user] = await lockedUser(tx, { id });
   return user;
 }
 
@@ -78,17 +82,21 @@ export async function replacePasswordHash(db: Queryable, user: UserRow, password
     .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash)));
 }
 
+const confirmedUser = prepared('confirmed_user', ['id', 'email', 'now'], (db, { id, email, now }) =>
+  db
+    .update(users)
+    .set({ confirmedAt: sql`${now}` })
+    .where(and(eq(users.id, id), eq(users.emailCanonical, email), isNull(users.confirmedAt), isNull(users.disabledAt)))
+    .returning(),
+);
+
 /**
  * Marks an address as confirmed, if the account still has it and is not disabled, and records it.
  *
  * @returns the user when this call was the one that did it; undefined when there was nothing to change
  */
 export async function markConfirmed(tx: Queryable, user: UserRow, agent: Agent, clock: Clock): Promise<UserRow | undefined> {
-  const [confirmed] = await tx
-    .update(users)
-    .set({ confirmedAt: clock.now() })
-    .where(and(eq(users.id, user.id), eq(users.emailCanonical, user.emailCanonical), isNull(users.confirmedAt), isNull(users.disabledAt)))
-    .returning();
+  const [confirmed] = await confirmedUser(tx, { id: user.id, email: user.emailCanonical, now: clock.now() });
   if (confirmed !== undefined) await recordEvent(tx, user.id, 'confirmed', agent, clock);
   return confirmed;
 }

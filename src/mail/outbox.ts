@@ -3,8 +3,9 @@ import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import type { MailKind, MailStatus } from '../db/kinds.ts';
+import { prepared } from '../db/prepared.ts';
 import { mails } from '../db/schema.ts';
-import { databaseTime } from '../db/time.ts';
+import { databaseTime, databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
 import { recordEvent } from '../identity/events.ts';
 
 export type MailRow = typeof mails.$inferSelect;
@@ -17,6 +18,10 @@ interface NewMail {
   readonly state?: string;
 }
 
+const newMail = prepared('new_mail', ['id', 'userId', 'kind', 'recipient', 'state', 'createdAt', 'offset'], (db, { offset, ...row }) =>
+  db.insert(mails).values({ ...row, dueAt: databaseTimePlus(offset) }),
+);
+
 /**
  * Puts a mail into the outbox, inside the caller's transaction: it is sent if, and only if, that commits.
  *
@@ -24,7 +29,7 @@ interface NewMail {
  */
 export async function enqueueMail(tx: Queryable, mail: NewMail, clock: Clock): Promise<void> {
   const id = timeOrderedUuid({ msecs: clock.now().getTime() });
-  await tx.insert(mails).values({ id, ...mail, createdAt: clock.now(), dueAt: databaseTime(clock) });
+  await newMail(tx, { id, state: null, ...mail, createdAt: clock.now(), offset: millisecondsFromNow(clock) });
 }
 
 /**
@@ -49,7 +54,7 @@ export async function claimMail(db: Queryable, leaseSeconds: number, clock: Cloc
   return claimed;
 }
 
-interface Settlement {
+export interface Settlement {
   readonly status: Exclude<MailStatus, 'queued'>;
   readonly error?: string;
 }
@@ -57,9 +62,11 @@ interface Settlement {
 /**
  * Records how a claimed mail ended, for its recipient, too, unless it was dropped. Does nothing for a worker whose lease
  * has gone to another.
+ *
+ * @returns whether it was this worker's to settle
  */
-export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<void> {
-  await db.transaction(async (tx) => {
+export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<boolean> {
+  return db.transaction(async (tx) => {
     const settled = await tx
       .update(mails)
       .set({ status, lease: null, settledAt: clock.now(), lastError: error ?? null })
@@ -68,7 +75,16 @@ export async function settleMail(db: Queryable, claim: MailRow, { status, error 
     for (const { userId } of settled) {
       if (status !== 'dropped') await recordEvent(tx, userId, `${claim.kind}_mail_${status}`, undefined, clock);
     }
+    return settled.length > 0;
   });
+}
+
+/** Holds a claimed mail for longer. Does nothing for a worker whose lease has gone to another. */
+export async function keepMail(db: Queryable, claim: MailRow, leaseSeconds: number, clock: Clock): Promise<void> {
+  await db
+    .update(mails)
+    .set({ dueAt: databaseTime(clock, leaseSeconds) })
+    .where(isHeldBy(claim));
 }
 
 interface Postponement {

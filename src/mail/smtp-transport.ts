@@ -11,20 +11,27 @@ interface SmtpOptions {
 }
 
 /**
- * Sends over SMTP, through a small pool of connections.
+ * The server that SMTP_URL names, and how it is talked to.
  *
  * `smtps://` is TLS from the first byte. `smtp://` demands STARTTLS, so that nobody on the way can strip it, except
  * towards this machine itself; `?requireTLS=false` and `?requireTLS=true` say so expressly, the latter for a tunnel that begins here.
  */
-export function createSmtpTransport({ url, from, dkim }: SmtpOptions): MailTransport {
+export function smtpServer(url: string) {
   const { protocol, hostname, port, username, password, searchParams } = new URL(url);
   const secure = protocol === 'smtps:';
-  const transport = createTransport({
+  return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? (secure ? 465 : 587) : Number(port),
     secure,
     requireTLS: !secure && (searchParams.get('requireTLS') ?? String(!isLoopbackHost(hostname))) !== 'false',
     ...(username !== '' && { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } }),
+  };
+}
+
+/** Sends over SMTP, through a small pool of connections. */
+export function createSmtpTransport({ url, from, dkim }: SmtpOptions): MailTransport {
+  const transport = createTransport({
+    ...smtpServer(url),
     pool: true,
     maxConnections: 5,
     connectionTimeout: 10_000,

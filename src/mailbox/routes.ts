@@ -20,9 +20,9 @@ const Summary = {
 const exampleMail = {
   id: '019a9d3c-6f33-7a10-8f6e-b1d2c3e4f506',
   to: 'ada@example.com',
-  subject: 'Confirm your e-mail address',
+  subject: 'Confirm your e-mail address for Latchkey',
   at: '2026-11-20T18:45:00.412Z',
-  links: ['http://localhost:3000/auth/confirm/eyJhbGciOiJIUzI1NiIs'],
+  links: ['http://localhost:3000/auth/confirm/eyJhbGciOiJIUzI1NiIs', 'http://localhost:3000/auth/disown/eyJhbGciOiJIUzI1NiIs'],
 };
 const MailQuery = strictObject({
   to: Type.Optional(text(maxUrlLength, 'Only mails to this address.')),
@@ -43,7 +43,9 @@ const WholeMail = strictObject(
   { ...Summary, text: text(maxPartLength), html: text(maxPartLength), source: text(maxPartLength) },
   {
     description: 'One mail.',
-    examples: [{ ...exampleMail, text: 'Hello ada, …', html: '<p>Hello ada, …</p>', source: 'Subject: Confirm your e-mail address\r\n…' }],
+    examples: [
+      { ...exampleMail, text: 'Hello,\n\n…', html: '<p>Hello,</p>…', source: 'Subject: Confirm your e-mail address for Latchkey\r\n…' },
+    ],
   },
 );
 
@@ -64,7 +66,7 @@ export const mailboxRoutes: FastifyPluginAsyncTypebox<{ mailbox: Mailbox }> = as
       tags: ['Mailbox'],
       summary: 'The mails that were sent to the embedded mailbox',
       description:
-        'Only without `SMTP_URL`. JSON for clients, a page for browsers. With `wait` the answer comes as soon as there is a mail to show.',
+        'Only without `SMTP_URL`. JSON for clients, a page for browsers. With `wait` the answer comes as soon as there is a mail to show. The last part of a link is the token of `GET /auth/confirm/{token}`, or of what else the link is for.',
       querystring: MailQuery,
       response: { 200: MailList },
     },

@@ -1,24 +1,15 @@
 import fastifySwagger from '@fastify/swagger';
 import type { TSchema } from '@sinclair/typebox';
+import type { FastifyContextConfig } from 'fastify';
 import fp from 'fastify-plugin';
 import { type AccessLevel, defaultAccess } from '../guard/access.ts';
 import { UserSchema } from '../identity/user-schema.ts';
-import { catalogue, type ProblemCode } from '../problems/catalogue.ts';
+import type { ProblemCode } from '../problems/catalogue.ts';
 import { ProblemSchema } from '../problems/schema.ts';
-import { seconds, text } from '../schemas.ts';
-
-/** Problems that any route may answer with, and those that its access level brings. */
-const everywhere: readonly ProblemCode[] = ['malformed_request', 'validation_failed', 'uri_too_long', 'internal_error'];
-const withBody: readonly ProblemCode[] = ['payload_too_large', 'unsupported_media_type'];
-const forRole: readonly ProblemCode[] = ['forbidden'];
-const limited: readonly ProblemCode[] = ['rate_limited'];
-const withMailedToken: readonly ProblemCode[] = ['invalid_token', 'rate_limited'];
-const byAccess: Readonly<Record<AccessLevel, readonly ProblemCode[]>> = {
-  public: [],
-  visitor: ['ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
-  session: ['unauthenticated', 'ambiguous_credentials', 'cross_origin_rejected'],
-  confirmed: ['unauthenticated', 'ambiguous_credentials', 'cross_origin_rejected', 'unconfirmed'],
-};
+import { headersOf } from './answer-headers.ts';
+import { finishDocument } from './finish-document.ts';
+import { problemExamples } from './problem-examples.ts';
+import { pageContent, problemResponses, problemsOf } from './problem-responses.ts';
 
 interface RouteSchema {
   readonly body?: unknown;
@@ -40,61 +31,56 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
         info: {
           title: 'Latchkey',
           version: '1.0.0',
-          description: 'Accounts whose e-mail address must be confirmed. Errors are problem details (RFC 9457); decide by their `code`.',
           contact: { name: 'Whoever runs this service', url: publicUrl },
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: [server],
+        // In the order of the introduction, then of how often they are looked for.
         tags: [
           { name: 'Accounts', description: 'Opening an account, looking at it, changing and deleting it.' },
-          { name: 'Sessions', description: 'Logging in and out.' },
+          { name: 'Sessions', description: 'Logging in, refreshing and logging out; where one is logged in; the keys of access tokens.' },
+          { name: 'Sample', description: "An application's own routes, guarded." },
+          { name: 'Mailbox', description: 'The mails, while no mail server is configured.' },
           { name: 'Confirmation', description: 'Proving that an address is one’s own.' },
           { name: 'Passwords', description: 'Changing the password, and setting a new one when it is forgotten.' },
           { name: 'E-mail change', description: 'Another address for an account.' },
           { name: 'Administration', description: 'For users with the role `admin`.' },
           { name: 'Gateway', description: 'For proxies in front of other applications.' },
-          { name: 'Mailbox', description: 'The mails, while no mail server is configured.' },
-          { name: 'Sample', description: "An application's own routes, guarded." },
           { name: 'Problems', description: 'What the problem codes mean.' },
           { name: 'Operations', description: 'For those who run the service.' },
         ],
         components: {
+          examples: problemExamples,
           securitySchemes: {
-            bearer: {
-              type: 'http',
-              scheme: 'bearer',
-              bearerFormat: 'JWT',
-              description: 'The access token of a session: a JWT after RFC 9068, made and checked as RFC8725 says.',
-            },
+            // First, since Swagger UI puts the cursor into the last field.
             cookie: {
               type: 'apiKey',
               in: 'cookie',
               name: accessCookie,
-              description: 'The same, as a cookie that a login in cookie mode sets.',
+              description:
+                'The access token, in a cookie: a login with `"transport": "cookie"` sets it, and the browser sends it by itself. There is nothing to fill in.',
+            },
+            bearer: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description:
+                'The `accessToken` that a login or refresh answers with, without the word Bearer. A JWT after RFC 9068, made and checked as RFC8725 says.',
             },
           },
         },
       },
+      transformObject: finishDocument,
       refResolver: { buildLocalReference: (json, _baseUri, _fragment, index) => String(json['$id'] ?? `schema-${index}`) },
       transform: ({ schema, url, route }) => {
         const access = route.config?.access ?? defaultAccess;
         const own = (schema ?? {}) as RouteSchema;
-        const { limit, page = false, problems = [], refusalHeaders, role, takesMailedToken } = route.config ?? {};
-        // Of a DELETE, too, the body is read, if there is one.
-        const takesBody = own.body !== undefined || route.method === 'DELETE';
-        const codes = [
-          ...everywhere,
-          ...(takesBody ? withBody : []),
-          ...byAccess[access],
-          ...(role ? forRole : []),
-          ...(limit ? limited : []),
-          ...(takesMailedToken ? withMailedToken : []),
-          ...problems,
-        ];
+        const config = route.config ?? {};
+        const codes = problemsOf(route);
         const documented = {
           ...schema,
-          security: security(access),
-          response: { ...(page ? withPages(own.response) : own.response), ...problemResponses(codes, page, refusalHeaders) },
+          security: security(access, codes),
+          response: { ...ownResponses(own.response, config), ...problemResponses(codes, config) },
         };
         return { schema: documented, url };
       },
@@ -111,47 +97,19 @@ export const openapiPlugin = fp<{ publicUrl: string; accessCookie: string }>(
   { name: 'openapi' },
 );
 
-function security(access: AccessLevel): Record<string, string[]>[] {
-  if (access === 'public') return [];
+/** Where one may do without a session, none is the first choice; where it is of no use, there is no other. */
+function security(access: AccessLevel, codes: readonly ProblemCode[]): Record<string, string[]>[] {
   const session = [{ bearer: [] }, { cookie: [] }];
-  return access === 'visitor' ? [{}, ...session] : session;
+  if (access === 'session' || access === 'confirmed') return session;
+  return access === 'visitor' || codes.includes('unauthenticated') ? [{}, ...session] : [];
 }
 
-const pageContent = { 'text/html': { schema: text(1_000_000) } };
-
-/** What browsers get where clients get JSON. */
-function withPages(responses: RouteSchema['response'] = {}): Record<string, unknown> {
-  const both = Object.entries(responses).map(([status, schema]) => {
-    if (schema.type === 'null') return [status, schema];
-    return [status, { description: schema.description, content: { 'application/json': { schema }, ...pageContent } }];
+/** What a route answers when all is well: with its header fields, and with what browsers get where clients get JSON. */
+function ownResponses(responses: RouteSchema['response'] = {}, config: FastifyContextConfig): Record<string, unknown> {
+  const described = Object.entries(responses).map(([status, schema]) => {
+    const headers = headersOf(config, Number(status));
+    if (!config.page || schema.type === 'null') return [status, { ...schema, ...headers }];
+    return [status, { description: schema.description, ...headers, content: { 'application/json': { schema }, ...pageContent } }];
   });
-  return Object.fromEntries(both);
-}
-
-const retryAfter = seconds('After how many seconds it may be tried again.', { minimum: 1 });
-type RefusalHeaders = Readonly<Record<number, object>>;
-
-const headersOf: RefusalHeaders = {
-  401: { 'WWW-Authenticate': text(200, 'RFC 6750.') },
-  429: {
-    'Retry-After': retryAfter,
-    RateLimit: text(200, 'What is left of the limits (draft-ietf-httpapi-ratelimit-headers).'),
-    'RateLimit-Policy': text(200, 'The limits: how often in how many seconds.'),
-  },
-  503: { 'Retry-After': retryAfter },
-};
-
-/** One response a status, listing the codes that it may carry. */
-function problemResponses(codes: readonly ProblemCode[], page: boolean, ownHeaders: RefusalHeaders = {}): Record<string, unknown> {
-  const responses: Record<string, unknown> = {};
-  for (const status of new Set(codes.map((code) => catalogue[code].status))) {
-    const named = [...new Set(codes)].filter((code) => catalogue[code].status === status);
-    const headers = { ...headersOf[status], ...ownHeaders[status] };
-    responses[status] = {
-      ...(Object.keys(headers).length > 0 && { headers }),
-      description: named.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
-      content: { 'application/problem+json': { schema: { $ref: 'Problem#' } }, ...(page && pageContent) },
-    };
-  }
-  return responses;
+  return Object.fromEntries(described);
 }

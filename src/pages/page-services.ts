@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Config } from '../config.ts';
 import type { PasswordHasher } from '../credentials/password-hashing.ts';
 import type { Queryable } from '../db/database.ts';
-import type { ClientDigest } from '../guard/client-digest.ts';
+import type { ClientDigests } from '../guard/client-digest.ts';
 import type { SessionCookies } from '../guard/cookies.ts';
 import type { CrossOriginCheck } from '../guard/cross-origin.ts';
 import type { RevocationFeed } from '../guard/revocation-feed.ts';
@@ -21,7 +21,7 @@ export interface PageServices {
   readonly eventBuffer: EventBuffer;
   readonly revocations: RevocationFeed;
   readonly refreshTokens: RefreshTokens;
-  readonly clientDigest: ClientDigest;
+  readonly clientDigests: ClientDigests;
   readonly checkOrigin: CrossOriginCheck;
   readonly sessionCookies: SessionCookies;
   readonly limits: Limits;

@@ -11,7 +11,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { PasswordChangeBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<Services, 'clientDigests' | 'clock' | 'db' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
 
 /**
  * Changes the password of whoever is logged in, ends their other sessions, and tells them by mail.
@@ -25,7 +25,7 @@ type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'hasher' | 'limits
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function changePassword(services: Needs, session: FoundSession, body: PasswordChangeBody, origin: Origin): Promise<void> {
-  const { clientDigest, clock, db, hasher, limits, passwordPolicy, revocations, wakeMail } = services;
+  const { clientDigests, clock, db, hasher, limits, passwordPolicy, revocations, wakeMail } = services;
   const { currentPassword, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
@@ -41,7 +41,7 @@ export async function changePassword(services: Needs, session: FoundSession, bod
     await updateUser(tx, user.id, { passwordHash, ...voidPending(current) });
     // Whoever knew the old password is a stranger now.
     await forgetNetworks(tx, user.id);
-    await rememberNetwork(tx, user.id, clientDigest(origin.ip, undefined), clock.now());
+    await rememberNetwork(tx, user.id, clientDigests.of(origin.ip), clock.now());
     const others = await endOtherSessions(tx, user.id, session.id, clock);
     await recordEvents(tx, user.id, others.length > 0 ? ['password_changed', 'sessions_ended'] : ['password_changed'], origin, clock);
     await enqueueNotice(tx, services, current, 'password_changed');

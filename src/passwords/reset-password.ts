@@ -7,9 +7,13 @@ import { findUserById, linkState, lockUnchangedUser, type UserRow, updateUser, v
 import { enqueueMail } from '../mail/outbox.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
+import { confirmationOf } from '../telemetry.ts';
 import type { ResetBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'db' | 'hasher' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
+type Needs = Pick<
+  Services,
+  'actionTokens' | 'clientDigests' | 'clock' | 'db' | 'hasher' | 'passwordPolicy' | 'revocations' | 'telemetry' | 'wakeMail'
+>;
 
 /**
  * Sets a new password with the token of a mailed link, which thereby is spent.
@@ -25,7 +29,7 @@ type Needs = Pick<Services, 'actionTokens' | 'clientDigest' | 'clock' | 'db' | '
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function resetPassword(services: Needs, body: ResetBody, origin: Origin): Promise<void> {
-  const { clientDigest, clock, db, hasher, passwordPolicy, revocations, wakeMail } = services;
+  const { clientDigests, clock, db, hasher, passwordPolicy, revocations, telemetry, wakeMail } = services;
   const { token, newPassword, newPasswordConfirmation } = body;
   const errors = confirmationFaults({ member: 'newPassword', password: newPassword, confirmation: newPasswordConfirmation });
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
@@ -40,7 +44,7 @@ export async function resetPassword(services: Needs, body: ResetBody, origin: Or
     await updateUser(tx, owner.id, { passwordHash, confirmedAt, ...voidPending(current) });
     // An owner who is locked out by somebody's guesses, on a device that is not known yet, gets in from here.
     await forgetNetworks(tx, owner.id);
-    await rememberNetwork(tx, owner.id, clientDigest(origin.ip, undefined), clock.now());
+    await rememberNetwork(tx, owner.id, clientDigests.of(origin.ip), clock.now());
     const sessions = await endAllSessions(tx, owner.id, clock);
     const types: EventType[] = ['password_reset'];
     if (current.confirmedAt === null) types.push('confirmed');
@@ -50,6 +54,7 @@ export async function resetPassword(services: Needs, body: ResetBody, origin: Or
     return sessions;
   });
   revocations.note(ended);
+  if (owner.confirmedAt === null) telemetry.tell(confirmationOf(owner, clock.now()));
   wakeMail();
 }
 

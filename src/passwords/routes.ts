@@ -22,7 +22,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
   app.route({
     method: 'PUT',
     url: '/auth/password',
-    config: { access: 'session', limit: 'password', problems: ['weak_password', 'wrong_password', 'service_unavailable'] },
+    config: { access: 'session', limit: 'password', problems: ['weak_password', 'wrong_password'] },
     schema: {
       operationId: 'changePassword',
       tags,
@@ -84,7 +84,7 @@ export const passwordRoutes: FastifyPluginAsyncTypebox<Services> = async (app, s
       access: 'public',
       limit: 'password',
       takesMailedToken: true,
-      problems: ['weak_password', 'expired_token', 'used_token', 'service_unavailable'],
+      problems: ['weak_password', 'expired_token', 'used_token'],
     },
     schema: {
       operationId: 'resetPassword',

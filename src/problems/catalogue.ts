@@ -148,6 +148,16 @@ export const catalogue = {
     title: 'Internal error',
     detail: 'Something went wrong on our side. It has been logged under the id in the X-Request-Id header.',
   },
+  bad_gateway: {
+    status: 502,
+    title: 'Bad gateway',
+    detail: 'The application behind this service gave no answer. Try again later.',
+  },
+  gateway_timeout: {
+    status: 504,
+    title: 'Gateway timeout',
+    detail: 'The application behind this service did not answer in time. Try again later.',
+  },
   service_unavailable: {
     status: 503,
     title: 'Service unavailable',

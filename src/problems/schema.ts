@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { maxBodyBytes, text } from '../schemas.ts';
+import { catalogue } from './catalogue.ts';
 import { Problem } from './problem.ts';
 
 /** A stable key of a problem, or of the rule that a member breaks. */
@@ -17,7 +18,11 @@ export const ProblemSchema = Type.Object(
     }),
     title: wordsText,
     status: statusNumber,
-    code: text(50, 'The stable key: decide by this one.'),
+    code: Type.String({
+      enum: Object.keys(catalogue),
+      maxLength: 50,
+      description: 'The stable key: decide by this one. A later version may know more of them.',
+    }),
     detail: wordsText,
     errors: Type.Optional(
       Type.Array(
@@ -28,6 +33,12 @@ export const ProblemSchema = Type.Object(
         }),
         // One for each member that a body can have.
         { maxItems: maxBodyBytes },
+      ),
+    ),
+    resend: Type.Optional(
+      Type.Object(
+        { method: Type.Literal('POST'), href: text(100) },
+        { description: 'Of `unconfirmed`: the request that asks for another mail.' },
       ),
     ),
   },

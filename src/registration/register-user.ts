@@ -4,6 +4,7 @@ import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import { confirmationFaults } from '../credentials/new-password.ts';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
 import { violatedConstraint } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { users } from '../db/schema.ts';
 import { reach } from '../failpoints.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
@@ -17,8 +18,14 @@ import type { Services } from '../services.ts';
 import { noticeAttempt } from './notice-attempt.ts';
 import type { RegistrationBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'wakeMail'>;
-type NewUser = typeof users.$inferInsert;
+type Needs = Pick<
+  Services,
+  'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'telemetry' | 'wakeMail'
+>;
+
+const newUserColumns = ['id', 'email', 'emailCanonical', 'username', 'usernameCanonical', 'passwordHash', 'locale', 'createdAt'] as const;
+type NewUser = Pick<UserRow, (typeof newUserColumns)[number]>;
+const newUser = prepared('new_user', newUserColumns, (db, row) => db.insert(users).values(row).returning());
 
 interface Registrant {
   readonly agent?: Agent;
@@ -58,7 +65,7 @@ async function createAccount(
   email: EmailAddress,
   { agent, acceptLanguage }: Registrant,
 ): Promise<UserRow> {
-  const { clock, failpoints, hasher, wakeMail } = services;
+  const { clock, failpoints, hasher, telemetry, wakeMail } = services;
   const now = clock.now();
   const user: NewUser = {
     id: timeOrderedUuid({ msecs: now.getTime() }),
@@ -74,6 +81,7 @@ async function createAccount(
   for (let tries = 1; created === undefined && tries < maxTries; tries += 1) created = await insertUser(services, user, agent);
   if (created === undefined) throw new Problem('service_unavailable', { retryAfterSeconds: 1 });
   wakeMail();
+  telemetry.tell({ what: 'registration' });
   await reach(failpoints, 'account committed');
   return created;
 }
@@ -83,7 +91,7 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
   const { clock, db, failpoints, limits } = services;
   try {
     return await db.transaction(async (tx) => {
-      const [row] = await tx.insert(users).values(user).returning();
+      const [row] = await newUser(tx, user);
       await recordEvent(tx, user.id, 'registered', agent, clock);
       const mayBeWrittenTo = (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
       if (mayBeWrittenTo) {

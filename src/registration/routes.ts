@@ -15,7 +15,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
     config: {
       access: 'public',
       limit: 'registration',
-      problems: ['weak_password', 'email_taken', 'username_taken', 'service_unavailable'],
+      problems: ['weak_password', 'email_taken', 'username_taken'],
     },
     links: { 201: { logIn: { operationId: 'login', description: 'The new user may log in at once.' } } },
     schema: {

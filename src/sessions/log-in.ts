@@ -3,6 +3,7 @@ import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { sessions } from '../db/schema.ts';
 import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
 import { rememberNetwork } from '../identity/known-networks.ts';
@@ -13,7 +14,34 @@ import type { Services } from '../services.ts';
 import { absoluteEnd, idleEnd } from './lifetimes.ts';
 import { type LoginBody, maxSessions } from './schemas.ts';
 
-type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'limits' | 'revocations'>;
+type Needs = Pick<Services, 'clientDigests' | 'clock' | 'db' | 'eventBuffer' | 'hasher' | 'limits' | 'revocations' | 'telemetry'>;
+
+const newSessionColumns = [
+  'id',
+  'userId',
+  'createdAt',
+  'lastUsedAt',
+  'idleExpiresAt',
+  'expiresAt',
+  'rememberMe',
+  'ip',
+  'userAgent',
+  'client',
+] as const;
+type NewSession = Pick<SessionRow, (typeof newSessionColumns)[number]>;
+
+const newSessionRow = prepared('new_session', newSessionColumns, (db, row) => db.insert(sessions).values(row).returning());
+const expiredSessions = prepared('delete_expired_sessions', ['userId', 'now'], (db, { userId, now }) =>
+  db.delete(sessions).where(and(eq(sessions.userId, userId), or(lte(sessions.expiresAt, now), lte(sessions.idleExpiresAt, now)))),
+);
+const sessionsBeyond = prepared('sessions_beyond', ['userId', 'limit'], (db, { userId, limit }) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(eq(sessions.userId, userId))
+    .orderBy(desc(sessions.createdAt), desc(sessions.id))
+    .offset(limit),
+);
 
 /**
  * Opens a session for whoever knows the password; the account need not be confirmed.
@@ -26,7 +54,7 @@ type Needs = Pick<Services, 'clientDigest' | 'clock' | 'db' | 'eventBuffer' | 'h
  * @throws Problem `service_unavailable` when too many passwords are being checked
  */
 export async function logIn(services: Needs, body: LoginBody, origin: Origin): Promise<LiveSession> {
-  const { clientDigest, clock, db, hasher, limits, revocations } = services;
+  const { clientDigests, clock, db, hasher, limits, revocations, telemetry } = services;
   const user = await findUser(db, body);
   const isRight = async () => (await hasher.verify(user?.passwordHash, body.password)) && user?.disabledAt === null;
   const mayEnter = await limits.passwords.check({ origin, account: accountOf(body), userId: user?.id }, isRight);
@@ -39,17 +67,19 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
     await deleteExpiredSessions(tx, user.id, clock.now());
     const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
     const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id), clock);
-    await rememberNetwork(tx, user.id, clientDigest(origin.ip, undefined), clock.now());
+    await rememberNetwork(tx, user.id, clientDigests.of(origin.ip), clock.now());
     await recordEvent(tx, user.id, 'logged_in', origin, clock);
     return { session, user: current, ended };
   });
   revocations.note(opened.ended);
+  telemetry.tell({ what: 'login' });
   return opened;
 }
 
 /** The owner of the account is told; whoever was refused cannot tell whether there is one. */
-function refused({ clock, eventBuffer }: Needs, user: UserRow | undefined, origin: Origin): Problem {
+function refused({ clock, eventBuffer, telemetry }: Needs, user: UserRow | undefined, origin: Origin): Problem {
   if (user !== undefined) eventBuffer.note({ userId: user.id, type: 'login_failed', at: clock.now(), agent: origin });
+  telemetry.tell({ what: 'failed_login' });
   return new Problem('invalid_credentials');
 }
 
@@ -62,7 +92,7 @@ async function findUser(db: Queryable, { email, username }: LoginBody): Promise<
   return email === undefined ? findUserByUsername(db, username ?? '') : findUserByEmail(db, email);
 }
 
-function newSession({ clientDigest, clock }: Needs, user: UserRow, rememberMe: boolean, origin: Origin): typeof sessions.$inferInsert {
+function newSession({ clientDigests, clock }: Needs, user: UserRow, rememberMe: boolean, origin: Origin): NewSession {
   const now = clock.now();
   const lifetime = { rememberMe, expiresAt: absoluteEnd(now) };
   return {
@@ -73,23 +103,21 @@ function newSession({ clientDigest, clock }: Needs, user: UserRow, rememberMe: b
     idleExpiresAt: idleEnd(lifetime, now),
     ...lifetime,
     ...originColumns(origin),
-    client: clientDigest(origin.ip, origin.userAgent),
+    client: clientDigests.of(origin.ip, origin.userAgent),
   };
 }
 
-async function insertSession(tx: Queryable, session: typeof sessions.$inferInsert): Promise<SessionRow> {
-  const [row] = await tx.insert(sessions).values(session).returning();
+async function insertSession(tx: Queryable, session: NewSession): Promise<SessionRow> {
+  const [row] = await newSessionRow(tx, session);
   return row as SessionRow;
 }
 
 /** Sessions that are over need not be told to anybody, and must not count against those that live. */
 async function deleteExpiredSessions(tx: Queryable, userId: string, now: Date): Promise<void> {
-  const isOver = or(lte(sessions.expiresAt, now), lte(sessions.idleExpiresAt, now));
-  await tx.delete(sessions).where(and(eq(sessions.userId, userId), isOver));
+  await expiredSessions(tx, { userId, now });
 }
 
 async function sessionsBeyondLimit(tx: Queryable, userId: string): Promise<string[]> {
-  const newestFirst = tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.userId, userId));
-  const rows = await newestFirst.orderBy(desc(sessions.createdAt), desc(sessions.id)).offset(maxSessions);
+  const rows = await sessionsBeyond(tx, { userId, limit: maxSessions });
   return rows.map(({ id }) => id);
 }

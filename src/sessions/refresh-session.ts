@@ -1,16 +1,46 @@
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
+import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { sessions } from '../db/schema.ts';
+import { databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
 import { type Origin, originColumns, recordEvents } from '../identity/events.ts';
-import { endSessionsById, findLiveSession, type LiveSession } from '../identity/sessions.ts';
+import { endSessionsById, findLiveSession, type LiveSession, type SessionRow } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import { idleEnd } from './lifetimes.ts';
 
-type Needs = Pick<Services, 'clientDigest' | 'clock' | 'config' | 'db' | 'refreshTokens' | 'revocations'>;
+type Needs = Pick<Services, 'clientDigests' | 'clock' | 'config' | 'db' | 'refreshTokens' | 'revocations'>;
 
-/** Within this, the token before the newest is taken for a client that refreshed twice at once, not for a thief. */
-const graceMs = 10_000;
+/**
+ * Within this, the token before the newest is taken for a client that refreshed twice at once, not for a thief. Measured
+ * by the database: the instance that it comes to the second time may have another clock.
+ */
+const graceSeconds = 10;
+
+const lockedSession = prepared('locked_session', ['id', 'grace'], (db, { id, grace }) =>
+  db
+    .select({ isRecent: sql<boolean | null>`${sessions.rotatedAt} > ${databaseTimePlus(grace)}` })
+    .from(sessions)
+    .where(eq(sessions.id, id))
+    .for('update'),
+);
+const rotation = ['id', 'counter', 'client', 'now', 'offset', 'idleEnd', 'ip', 'userAgent'] as const;
+const rotatedSession = prepared('rotated_session', rotation, (db, { id, counter, client, now, offset, idleEnd, ip, userAgent }) =>
+  db
+    .update(sessions)
+    .set({
+      refreshCounter: sql`${counter}`,
+      rotatedAt: databaseTimePlus(offset),
+      lastUsedAt: sql`${now}`,
+      idleExpiresAt: sql`${idleEnd}`,
+      client: sql`${client}`,
+      ip: sql`${ip}`,
+      userAgent: sql`${userAgent}`,
+    })
+    .where(eq(sessions.id, id))
+    .returning(),
+);
 
 type Outcome = { readonly live: LiveSession } | { readonly ended: readonly string[] };
 
@@ -24,21 +54,21 @@ type Outcome = { readonly live: LiveSession } | { readonly ended: readonly strin
  * @throws Problem `invalid_refresh_token` when the token is forged, spent, or its session is over
  */
 export async function refreshSession(services: Needs, token: string, origin: Origin): Promise<LiveSession> {
-  const { clientDigest, clock, config, db, refreshTokens, revocations } = services;
+  const { clientDigests, clock, config, db, refreshTokens, revocations } = services;
   const presented = refreshTokens.read(token);
   if (presented === undefined) throw new Problem('invalid_refresh_token');
-  const client = clientDigest(origin.ip, origin.userAgent);
   const now = clock.now();
 
   const outcome = await db.transaction(async (tx): Promise<Outcome> => {
-    await tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.id, presented.sessionId)).for('update');
+    const [locked] = await lockedSession(tx, { id: presented.sessionId, grace: millisecondsFromNow(clock, -graceSeconds) });
     const live = await findLiveSession(tx, presented.sessionId, now);
     if (live === undefined) return { ended: [] };
-    const { id, userId, refreshCounter, rotatedAt } = live.session;
-    const isStranger = config.sessions.protection === 'strong' && client !== live.session.client;
+    const { id, userId, refreshCounter } = live.session;
+    const isStranger = config.sessions.protection === 'strong' && !clientDigests.match(live.session.client, origin.ip, origin.userAgent);
     const isNewest = presented.counter === refreshCounter;
-    const isTwin = presented.counter === refreshCounter - 1 && rotatedAt !== null && now.getTime() - rotatedAt.getTime() < graceMs;
-    if (isNewest && !isStranger) return { live: await rotate(tx, live, { client, now, origin }) };
+    const isTwin = presented.counter === refreshCounter - 1 && locked?.isRecent === true;
+    const client = clientDigests.of(origin.ip, origin.userAgent);
+    if (isNewest && !isStranger) return { live: await rotate(tx, live, { client, clock, now, origin }) };
     if (isTwin && !isStranger) return { live };
     const isReused = !isNewest && !isTwin;
     await recordEvents(tx, userId, isReused ? ['refresh_reused', 'session_ended'] : ['session_ended'], origin, clock);
@@ -51,19 +81,14 @@ export async function refreshSession(services: Needs, token: string, origin: Ori
 
 interface Rotation {
   readonly client: string;
+  readonly clock: Clock;
   readonly now: Date;
   readonly origin: Origin;
 }
 
-async function rotate(tx: Queryable, { session, user }: LiveSession, { client, now, origin }: Rotation): Promise<LiveSession> {
-  const changes = {
-    refreshCounter: session.refreshCounter + 1,
-    rotatedAt: now,
-    lastUsedAt: now,
-    idleExpiresAt: idleEnd(session, now),
-    client,
-    ...originColumns(origin),
-  };
-  await tx.update(sessions).set(changes).where(eq(sessions.id, session.id));
-  return { session: { ...session, ...changes }, user };
+async function rotate(tx: Queryable, { session, user }: LiveSession, { client, clock, now, origin }: Rotation): Promise<LiveSession> {
+  const { id, refreshCounter } = session;
+  const lives = { now, offset: millisecondsFromNow(clock), idleEnd: idleEnd(session, now) };
+  const [rotated] = await rotatedSession(tx, { id, counter: refreshCounter + 1, client, ...lives, ...originColumns(origin) });
+  return { session: rotated as SessionRow, user };
 }

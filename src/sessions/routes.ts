@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
-import { clearSessionCookies } from '../guard/cookies.ts';
+import { clearedCookies, clearSessionCookies, setCookieField } from '../guard/cookies.ts';
 import { logOut } from '../guard/log-out.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { readCookie } from '../guard/presented-token.ts';
@@ -14,6 +14,9 @@ import { endOwnOtherSessions, endOwnSession, listSessions, presentSession } from
 import { refreshSession } from './refresh-session.ts';
 import { LoginBody, LoginResult, RefreshBody, type RefreshBody as RefreshBodyType, SessionList, SessionParams } from './schemas.ts';
 
+const tokenCookies = setCookieField('In cookie mode: the access token and the refresh token, each in a field of its own.');
+const clearedIfOwn = setCookieField('When it is the session that asks: makes the browser forget both of its cookies.');
+
 /** Sessions: opened with a password, kept up with a refresh token, seen and ended by their owner. */
 export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const tags = ['Sessions'];
@@ -22,7 +25,12 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/login',
-    config: { access: 'public', limit: 'login', problems: ['invalid_credentials', 'cross_origin_rejected', 'service_unavailable'] },
+    config: {
+      access: 'public',
+      limit: 'login',
+      problems: ['invalid_credentials', 'cross_origin_rejected'],
+      answerHeaders: { 200: tokenCookies },
+    },
     links: {
       200: {
         me: { operationId: 'getMe', description: 'Whose session it is, read fresh.' },
@@ -54,7 +62,11 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/refresh',
-    config: { access: 'public', problems: ['invalid_refresh_token', 'ambiguous_credentials', 'cross_origin_rejected'] },
+    config: {
+      access: 'public',
+      problems: ['invalid_refresh_token', 'ambiguous_credentials', 'cross_origin_rejected', 'service_unavailable'],
+      answerHeaders: { 200: tokenCookies },
+    },
     links: { 200: { refresh: { operationId: 'refresh', description: 'With the newest refresh token.' } } },
     schema: {
       operationId: 'refresh',
@@ -74,7 +86,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'POST',
     url: '/auth/logout',
-    config: { access: 'session' },
+    config: { access: 'session', answerHeaders: { 204: clearedCookies } },
     schema: {
       operationId: 'logout',
       tags,
@@ -113,7 +125,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.route({
     method: 'DELETE',
     url: '/auth/sessions/:id',
-    config: { access: 'session', problems: ['not_found'] },
+    config: { access: 'session', problems: ['not_found'], answerHeaders: { 204: clearedIfOwn } },
     schema: {
       operationId: 'endSession',
       tags,

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { ipText, userAgentText } from '../identity/event-schema.ts';
 import { exampleUser, User } from '../identity/user-schema.ts';
-import { anyText, nullable, seconds, strictObject, text, time, uuid } from '../schemas.ts';
+import { anyText, namedExamples, nullable, seconds, strictObject, text, time, uuid } from '../schemas.ts';
 
 /** Nobody has more devices; who opens more sessions than this loses the oldest ones (ASVS 7.1.2). */
 export const maxSessions = 20;
@@ -10,6 +10,9 @@ const maxTokenLength = 8192;
 
 // An over-long name or password is simply a wrong one, and takes as long to find out.
 const name = (description: string) => Type.Optional(anyText(description));
+
+const exampleLogin = { email: 'ada@example.com', password: 'correct horse battery staple' };
+const exampleRefreshToken = 'AZqdPAYwfnKsTWEPgqsXcAAAAAF5cGxhaW4gYnl0ZXMgYW5kIGEgTUFD';
 
 export const LoginBody = strictObject(
   {
@@ -26,14 +29,20 @@ export const LoginBody = strictObject(
   },
   {
     oneOf: [{ required: ['email'] }, { required: ['username'] }],
-    examples: [{ email: 'ada@example.com', password: 'correct horse battery staple' }],
+    ...namedExamples({
+      bearer: { summary: 'bearer: the tokens come in the answer', value: exampleLogin },
+      cookie: { summary: 'cookie: the browser keeps the tokens', value: { ...exampleLogin, transport: 'cookie' } },
+    }),
   },
 );
 export type LoginBody = Static<typeof LoginBody>;
 
 export const RefreshBody = Type.Union([Type.Null(), strictObject({ refreshToken: Type.Optional(anyText()) })], {
-  description: 'The refresh token; nothing when it comes as a cookie.',
-  examples: [{ refreshToken: 'AaH7hJYA…' }],
+  description: 'The refresh token; nothing, or an empty object, when it comes as a cookie.',
+  ...namedExamples({
+    bearer: { summary: 'bearer: the newest refresh token of an answer', value: { refreshToken: exampleRefreshToken } },
+    cookie: { summary: 'cookie: the browser sends the refresh token', value: {} },
+  }),
 });
 export type RefreshBody = Static<typeof RefreshBody>;
 
@@ -67,14 +76,17 @@ export type CookieResult = Static<typeof CookieResult>;
 
 export const LoginResult = Type.Union([BearerResult, CookieResult], {
   description: 'A session, and the tokens that stand for it: in the body, or in the cookies that the answer sets.',
-  examples: [
-    {
-      ...exampleResult,
-      accessToken: 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9.eyJzdWIiOiIwMTlhOWQzYyIsLi4ufQ.c2lnbmF0dXJl',
-      refreshToken: 'AZqdPAYwfnKsTWEPgqsXcAAAAAF5cGxhaW4gYnl0ZXMgYW5kIGEgTUFD',
+  ...namedExamples({
+    bearer: {
+      summary: 'bearer: the tokens are here',
+      value: {
+        ...exampleResult,
+        accessToken: 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6Ii4uLiJ9.eyJzdWIiOiIwMTlhOWQzYyIsLi4ufQ.c2lnbmF0dXJl',
+        refreshToken: exampleRefreshToken,
+      },
     },
-    exampleResult,
-  ],
+    cookie: { summary: 'cookie: the tokens are in cookies', value: exampleResult },
+  }),
 });
 
 export const SessionParams = strictObject({ id: uuid() });
@@ -83,7 +95,7 @@ const SessionSummary = strictObject({
   id: uuid(),
   createdAt: time(),
   lastUsedAt: time('When it was opened or last refreshed.'),
-  expiresAt: time(),
+  expiresAt: time('When the session ends in any case.'),
   userAgent: nullable(userAgentText),
   device: nullable(userAgentText, 'The user agent in words, such as `Firefox on Linux`.'),
   ip: nullable(ipText),
@@ -102,7 +114,7 @@ export const SessionList = strictObject(
             id: exampleSessionId,
             createdAt: '2026-11-20T18:46:30.000Z',
             lastUsedAt: '2026-11-20T19:20:00.000Z',
-            expiresAt: '2026-11-27T19:20:00.000Z',
+            expiresAt: '2026-12-20T18:46:30.000Z',
             userAgent: 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
             device: 'Firefox on Linux',
             ip: '203.0.113.9',

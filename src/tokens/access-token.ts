@@ -1,11 +1,10 @@
-import type { FastifyJWTOptions, JWT } from '@fastify/jwt';
 import { type Static, Type } from '@sinclair/typebox';
 import { TypeCompiler } from '@sinclair/typebox/compiler';
 import { v4 as randomUuid } from 'uuid';
 import { type Clock, epochSeconds } from '../clock.ts';
 import { maxAccessTtlSeconds } from '../config.ts';
+import { createAccessSignatures, keyId } from './access-signature.ts';
 import type { KeyRing } from './key-ring.ts';
-import { hasCanonicalSignature } from './spelling.ts';
 
 const uuidPattern = '^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$';
 
@@ -64,29 +63,9 @@ const leewaySeconds = 5;
 const rememberedTokens = 16_384;
 /** How often an unknown key makes this instance look at the database: a forger must not be able to do more. */
 const learnEveryMs = 1000;
-const algorithm = 'ES256';
-const typ = 'at+jwt';
 
-/** What {@link JWT} must be set up with; times are checked here, against the injected clock. */
-export function accessTokenJwtOptions({ keys, issuer }: Pick<AccessTokenOptions, 'keys' | 'issuer'>): FastifyJWTOptions {
-  const { privateKey, publicKey } = keys.current();
-  return {
-    namespace: 'access',
-    secret: { private: privateKey, public: publicKey },
-    sign: { algorithm, iss: issuer, aud: issuer },
-    verify: {
-      algorithms: [algorithm],
-      checkTyp: typ,
-      allowedIss: issuer,
-      allowedAud: issuer,
-      requiredClaims: Object.keys(Claims.properties),
-      ignoreExpiration: true,
-      cache: false,
-    },
-  };
-}
-
-export function createAccessTokens(jwt: JWT, { keys, ttlSeconds, clock }: AccessTokenOptions): AccessTokens {
+export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTokenOptions): AccessTokens {
+  const signatures = createAccessSignatures({ keys, issuer, requiredClaims: Object.keys(Claims.properties) });
   const remembered = new Map<string, AccessClaims>();
   let learntAt = Number.NEGATIVE_INFINITY;
   let learning: Promise<void> | undefined;
@@ -99,28 +78,19 @@ export function createAccessTokens(jwt: JWT, { keys, ttlSeconds, clock }: Access
 
   /** Everything about a token that does not change with time. */
   function genuine(token: string): AccessClaims | undefined {
-    const key = keys.publicKey(keyId(token));
-    if (key === undefined || !hasCanonicalSignature(token)) return undefined;
-    try {
-      const payload: unknown = jwt.verify(token, { key });
-      if (!claims.Check(payload)) return undefined;
-      remember(token, payload);
-      return payload;
-    } catch {
-      return undefined;
-    }
+    const payload = signatures.payloadOf(token);
+    if (!claims.Check(payload)) return undefined;
+    remember(token, payload);
+    return payload;
   }
 
   return {
     ttlSeconds,
 
     mint(subject, client, notAfter) {
-      const { kid, privateKey } = keys.current();
       const iat = epochSeconds(clock.now());
       const exp = Math.min(iat + ttlSeconds, notAfter === undefined ? Number.POSITIVE_INFINITY : epochSeconds(notAfter));
-      const header = { alg: algorithm, typ, kid };
-      const jti = `${randomUuid()}.${client}`;
-      return jwt.sign({ ...subject, jti, iat, exp }, { key: privateKey, header });
+      return signatures.sign({ ...subject, jti: `${randomUuid()}.${client}`, iat, exp });
     },
 
     verify(token) {
@@ -148,15 +118,4 @@ export function createAccessTokens(jwt: JWT, { keys, ttlSeconds, clock }: Access
 
 function isCurrent({ iat, exp }: AccessClaims, now: Date): boolean {
   return now.getTime() < exp * 1000 && iat <= epochSeconds(now) + leewaySeconds && exp <= iat + maxAccessTtlSeconds;
-}
-
-/** The `kid` of a token's header, read before anything is verified: it only chooses among our own keys. */
-function keyId(token: string): string {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
-    const { kid } = Object(header) as { kid?: unknown };
-    return typeof kid === 'string' ? kid : '';
-  } catch {
-    return '';
-  }
 }

@@ -21,6 +21,15 @@ export interface SigningKey {
  */
 export const publicationLeadSeconds = 600;
 
+/** Thrown when none of the secrets opens a key, which means that AUTH_SECRET was changed without keeping the old one. */
+export class SealedKeysError extends Error {
+  override readonly name = 'SealedKeysError';
+
+  constructor() {
+    super('The signing keys in the database were sealed with another AUTH_SECRET. Append the old one: AUTH_SECRET=new,old');
+  }
+}
+
 /** Held for the length of a transaction while keys are made or ended. */
 const signingKeyLock = 7_146_220_262;
 
@@ -32,7 +41,7 @@ type SigningKeyRow = typeof signingKeys.$inferSelect;
  * They are in the database sealed with a key derived from the secrets: a dump of it signs nothing. One that an older
  * secret had sealed is sealed anew with the first, so that the older one can go.
  *
- * @throws Error when none of the secrets opens a key, which means that AUTH_SECRET was changed without keeping the old one
+ * @throws SealedKeysError when none of the secrets opens one
  */
 export async function readSigningKeys(db: Queryable, secrets: readonly string[]): Promise<SigningKey[]> {
   const sealingKeys = secrets.map((secret) => deriveKey(secret, 'signing keys'));
@@ -45,9 +54,7 @@ async function open(db: Queryable, row: SigningKeyRow, sealingKeys: readonly Buf
   const { kid, publicKey, sealedPrivateKey, createdAt, activatesAt } = row;
   const byFirst = unseal(sealingKeys.slice(0, 1), kid, sealedPrivateKey);
   const privateKey = byFirst ?? unseal(sealingKeys, kid, sealedPrivateKey);
-  if (privateKey === undefined) {
-    throw new Error('The signing keys in the database were sealed with another AUTH_SECRET. Append the old one: AUTH_SECRET=new,old');
-  }
+  if (privateKey === undefined) throw new SealedKeysError();
   if (byFirst === undefined) {
     await db
       .update(signingKeys)

@@ -12,9 +12,10 @@ import {
   endUserSessions,
   requireNamedUser,
 } from '../../src/administration/manage-user.ts';
-import { events, mails, sessions } from '../../src/db/schema.ts';
+import { events, mails, roles, sessions } from '../../src/db/schema.ts';
 import { guardPlugin } from '../../src/guard/plugin.ts';
 import { httpPlugin } from '../../src/http/plugin.ts';
+import { roleText } from '../../src/identity/member-schemas.ts';
 import { findUserById } from '../../src/identity/users.ts';
 import { type Answer, createClient } from '../support/client.ts';
 import { confirmationPath, confirmedPerson, newDetails, type Person, register } from '../support/person.ts';
@@ -142,6 +143,8 @@ t.test('administration', async (t) => {
     }
     t.equal((await row(person)).role, 'user');
     t.equal((await me(accessToken)).status, 200);
+    const known = (await db.select().from(roles)).map(({ name }) => name);
+    t.strictSame(known.sort(), [...(roleText.enum ?? [])].sort(), 'all that there are stand in the OpenAPI document');
   });
 
   t.test('the last administrator stays one, whatever is tried', async (t) => {

@@ -10,6 +10,7 @@ import { createHttpClient } from '../support/http.ts';
 import { confirmationPath, confirmedPerson, emailChangeToken, logIn, openSession, register, resetToken } from '../support/person.ts';
 import { freePort, startProcess } from '../support/process.ts';
 import { startService } from '../support/service.ts';
+import { spoilQueries } from '../support/spoiled-queries.ts';
 import { openTables } from '../support/tables.ts';
 import { assertProblem, exchangeOne, requestBytes } from '../support/wire.ts';
 
@@ -24,18 +25,15 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
   const as = (who: string) => requestBytes('GET', '/secret', { 'user-agent': 'node', authorization: `Bearer ${who}` });
   const login = requestBytes('POST', '/auth/login', {}, '{"username":"n1ghting4le","password":"n1ghting4le"}');
   const { guard, services } = service.app;
-  const { select } = services.db;
   const { findSession } = guard;
+  let mendQueries = () => {};
 
   /** Each makes something throw, and answers what undoes it. */
   const faults: Record<string, { bytes: string; spoil: (error: unknown) => void }> = {
     'the hook of the guard, at once': { bytes: as(token), spoil: (error) => throwIn(() => error) },
     'the hook of the guard, later, in a query': {
       bytes: as(unconfirmed),
-      spoil: (error) =>
-        spoilSelect(() => {
-          throw error;
-        }),
+      spoil,
     },
     'a handler, at once': {
       bytes: requestBytes('GET', '/auth/verify'),
@@ -48,10 +46,7 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
     'a handler, later': { bytes: requestBytes('GET', '/auth/verify'), spoil: (error) => (guard.findSession = () => Promise.reject(error)) },
     'a query of a handler': {
       bytes: login,
-      spoil: (error) =>
-        spoilSelect(() => {
-          throw error;
-        }),
+      spoil,
     },
   };
   function throwIn(error: () => unknown): void {
@@ -59,12 +54,14 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
       throw error();
     };
   }
-  function spoilSelect(select: () => unknown): void {
-    services.db.select = select as typeof services.db.select;
+  function spoil(error: unknown): void {
+    mendQueries = spoilQueries(services.db, () => {
+      throw error;
+    });
   }
   function mend(): void {
     clock.now = now;
-    services.db.select = select;
+    mendQueries();
     guard.findSession = findSession;
   }
   t.teardown(mend);

@@ -7,6 +7,7 @@ import { createHttpClient } from '../support/http.ts';
 import { confirmedPerson, logIn, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startService } from '../support/service.ts';
+import { spoilQueries } from '../support/spoiled-queries.ts';
 import { allAtOnce, tally } from '../support/two-instances.ts';
 import { inviteVisitors } from '../support/visitors.ts';
 import { exchangeOne, headersOfEveryAnswer, parseAnswers, requestBytes } from '../support/wire.ts';
@@ -154,7 +155,6 @@ t.test('W04 whatever the database says, it is no yes', async (t) => {
   const service = await startOverHttp(t);
   const unconfirmed = await logIn(service, await register(service));
   const { db } = service.app.services;
-  const { select } = db;
   const faults: [string, Error, number][] = [
     ['it is away', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }), 503],
     ['it has no connection left', new Error('timeout exceeded when trying to connect'), 503],
@@ -162,11 +162,11 @@ t.test('W04 whatever the database says, it is no yes', async (t) => {
     ['it has lost its tables', Object.assign(new Error('relation "sessions" does not exist'), { code: '42P01' }), 500],
   ];
   for (const [what, fault, status] of faults) {
-    db.select = () => {
+    const mend = spoilQueries(db, () => {
       throw fault;
-    };
+    });
     const answer = await service.get('/auth/verify', { token: unconfirmed });
-    db.select = select;
+    mend();
     refused(t, answer, status, status === 503 ? 'service_unavailable' : 'internal_error', what);
     t.notMatch(answer.text, /ECONNREFUSED|relation|clients/);
     t.equal(answer.headers['x-auth-user-id'], undefined);

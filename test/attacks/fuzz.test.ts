@@ -16,15 +16,19 @@ const overSocket = 300;
 const toMailbox = 300;
 /** People use up their links and lose their accounts: after so many requests there are others. */
 const castLasts = 250;
+/** Over a socket nobody logs in again. */
+const socketCastLasts = 50;
 /** Whoever has lost their session logs in again, but not more often than this. */
 const sessionLasts = 15;
 
 type Answered = Pick<Answer, 'status' | 'headers' | 'text'>;
 
+const opensStream = /events(?:\?|$)/;
+
 /** Streams end when their client is gone; everything else is read to its end. */
 async function send({ app }: Pick<Service, 'app'>, { method, url, headers, body }: Sendable): Promise<Answered> {
   const options = { method: method as 'GET', url, headers, ...(body !== undefined && { payload: body }) };
-  if (method !== 'GET' || !/events(?:\?|$)/.test(url)) {
+  if (method !== 'GET' || !opensStream.test(url)) {
     const answer = await app.inject(options);
     return { status: answer.statusCode, headers: answer.headers as Answer['headers'], text: answer.payload };
   }
@@ -103,10 +107,12 @@ t.test(`X03 whatever is sent is answered as the document says, and tells nothing
   });
 
   await t.test(`${overSocket} requests over a socket, as they are and damaged`, async (t) => {
-    const current = cast ?? (await assembleCast(service));
-    const arbitrary = fc.tuple(drafts, fc.option(fc.uint8Array({ minLength: 1, maxLength: 12 })), fc.nat());
+    let current: Cast | undefined;
+    const arbitrary = fc.tuple(drafts, fc.option(fc.uint8Array({ minLength: 1, maxLength: 12 }), { freq: 1 }), fc.nat());
     const statuses = new Map<number, number>();
-    for (const [draft, damage, at] of fc.sample(arbitrary, { seed, numRuns: overSocket })) {
+    const samples = fc.sample(arbitrary, { seed, numRuns: overSocket }).filter(([{ url }]) => !opensStream.test(url));
+    for (const [index, [draft, damage, at]] of samples.entries()) {
+      if (current === undefined || index % socketCastLasts === 0) current = await assembleCast(service);
       const request = sendable(draft, current);
       for (const { status, headers, body: text } of await exchange(base, headOf(draft, request, current, damage, at))) {
         const answer = { status, headers, text };
@@ -114,7 +120,7 @@ t.test(`X03 whatever is sent is answered as the document says, and tells nothing
         demandNone(commonFaults(request, pathOf(request), answer, current), request, answer);
       }
     }
-    t.ok((statuses.get(200) ?? 0) > 0 && (statuses.get(400) ?? 0) > 0, `they were answered with ${[...statuses.keys()].sort()}`);
+    t.ok((statuses.get(200) ?? 0) > 0 && (statuses.get(400) ?? 0) > 0, `they were answered with ${JSON.stringify([...statuses])}`);
     t.equal((await fetch(`${base}/health/ready`)).status, 200, 'it has lived through all of it');
   });
 });

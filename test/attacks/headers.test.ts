@@ -3,6 +3,7 @@ import { setCookies } from '../support/cookies.ts';
 import { createHttpClient } from '../support/http.ts';
 import { confirmationPath, confirmedPerson, logIn, register } from '../support/person.ts';
 import { startService } from '../support/service.ts';
+import { spoilQueries } from '../support/spoiled-queries.ts';
 import { exchange, exchangeOne, type RawAnswer, requestBytes } from '../support/wire.ts';
 
 const publicUrl = 'https://accounts.test';
@@ -135,16 +136,15 @@ t.test('the headers of every answer, over real connections', async (t) => {
 
   t.test('B08 B10 a fault of ours, and one of the database', async (t) => {
     const { db } = service.app.services;
-    const { select } = db;
     for (const [fault, status] of [
       [new Error('select n1ghting4le from users'), 500],
       [Object.assign(new Error('n1ghting4le'), { code: 'ECONNREFUSED' }), 503],
     ] as const) {
-      db.select = () => {
+      const mend = spoilQueries(db, () => {
         throw fault;
-      };
+      });
       const answer = await exchangeOne(base, get('/auth/me', as(unconfirmed)));
-      db.select = select;
+      mend();
       t.equal(answer.status, status);
       assertHeaders(t, answer, String(status));
       assertType(t, answer, String(status));

@@ -111,7 +111,7 @@ t.test('G10 only what is meant for the public is there', async (t) => {
   t.test('G10 a probe says whether it is well, and no more when it is asked for more', async (t) => {
     for (const [path, body] of [
       ['/health/live', { status: 'ok' }],
-      ['/health/ready', { status: 'ok', mail: 'ok' }],
+      ['/health/ready', { status: 'ok', database: 'ok', migrations: 'ok', signing_key: 'ok', mail: 'ok' }],
     ] as const) {
       for (const query of ['', '?verbose', '?verbose=true&details=1', '?full']) {
         for (const token of [undefined, unconfirmed, confirmed]) {

@@ -4,6 +4,7 @@ import t from 'tap';
 import { mailKinds } from '../../src/db/kinds.ts';
 import { run } from '../support/cli.ts';
 import { createDatabase, onServer } from '../support/database.ts';
+import { startProcess } from '../support/process.ts';
 
 t.test('help names every command, and asks for no configuration', async (t) => {
   for (const argv of ['help', '--help', '-h', '']) {
@@ -101,3 +102,33 @@ t.test('migrate', async (t) => {
     t.match(await run('mail status', env), { status: 0, said: /^queued 0, / });
   });
 });
+
+t.test(
+  'standard output that is not written ends nothing with a stack',
+  { skip: !existsSync('/dev/full') && 'there is no /dev/full' },
+  async (t) => {
+    const inShell = async (script: string, env: Readonly<Record<string, string>> = {}) => {
+      const latchkey = `latchkey() { "$NODE" --import=./scripts/typescript.js src/cli/main.ts "$@"; }`;
+      const shell = startProcess(t, { command: ['bash', '-c', `${latchkey}; ${script}`] }, { NODE: process.execPath, ...env });
+      await shell.ended();
+      return shell.output;
+    };
+    const full = /^Standard output cannot be written: ENOSPC\b.*\n$/;
+
+    t.test('because who reads has enough, which is told nobody', async (t) => {
+      for (const argv of ['config', 'help']) {
+        t.strictSame(await inShell(`latchkey ${argv} | true; echo "\${PIPESTATUS[0]}"`), { stdout: '0\n', stderr: '' }, argv);
+      }
+      t.strictSame(await inShell('latchkey bogus 2>&1 | true; echo "${PIPESTATUS[0]}"'), { stdout: '2\n', stderr: '' });
+    });
+
+    t.test('because a disk is full, which is told once, and is not what the doctor finds', async (t) => {
+      for (const argv of ['config', 'help'])
+        t.match(await inShell(`latchkey ${argv} > /dev/full; echo $?`), { stdout: '74\n', stderr: full }, argv);
+      const DATABASE_URL = 'postgres://ada@127.0.0.1:1/latchkey';
+      t.match(await inShell('latchkey doctor > /dev/full; echo $?', { DATABASE_URL }), { stdout: '74\n', stderr: full });
+      t.match(await inShell('latchkey doctor > /dev/null; echo $?', { DATABASE_URL }), { stdout: '1\n', stderr: '' });
+      t.strictSame(await inShell('latchkey config > /dev/full 2>&1; echo $?'), { stdout: '74\n', stderr: '' });
+    });
+  },
+);

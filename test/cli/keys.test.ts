@@ -97,6 +97,21 @@ t.test('keys at the command line', async (t) => {
     refused(t, before, 401, 'unauthenticated');
     t.equal(after.status, 200);
   });
+
+  t.test('those that another secret has sealed are told of in words, with what mends it', async (t) => {
+    const former = 'the secret that was there first and for long';
+    const latter = 'another secret which has sealed nothing so far';
+    const sealed = { ...(await createDatabase(t)), AUTH_SECRET: former };
+    t.match(await run('keys list', sealed), { status: 0 });
+    const { status, said, complaints } = await run('keys list', { ...sealed, AUTH_SECRET: latter });
+    t.equal(status, 1);
+    t.equal(said, '');
+    t.match(
+      complaints,
+      /^The signing keys in the database were sealed with another AUTH_SECRET\. Append the old one: AUTH_SECRET=new,old$/,
+    );
+    t.match(await run('keys list', { ...sealed, AUTH_SECRET: `${latter},${former}` }), { status: 0, complaints: '' });
+  });
 });
 
 function kidOf(token: string): string {

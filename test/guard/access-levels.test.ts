@@ -109,9 +109,9 @@ t.test('the guard', async (t) => {
   });
 
   t.test('takes a token for the account that it was made for, and for no other', async (t) => {
-    const { accessTokens, clientDigest } = service.app.services;
+    const { accessTokens, clientDigests } = service.app.services;
     const [mine, other] = [claimsOf(visitors.confirmed), claimsOf(visitors.unconfirmed)];
-    const client = clientDigest('127.0.0.1', 'lightMyRequest');
+    const client = clientDigests.of('127.0.0.1', 'lightMyRequest');
     const about = { username: 'x', email: 'x@example.com', role: 'user', confirmed: false };
     const mixed = accessTokens.mint({ ...about, sub: other.sub, sid: mine.sid }, client);
     refused(t, await guarded.get('/session', { token: mixed }), 401, 'unauthenticated');

@@ -1,7 +1,7 @@
 import { eq } from 'drizzle-orm';
 import t from 'tap';
 import { events, sessions } from '../../src/db/schema.ts';
-import { createClientDigest } from '../../src/guard/client-digest.ts';
+import { createClientDigests } from '../../src/guard/client-digest.ts';
 import { networkOf } from '../../src/http/network.ts';
 import { confirmedPerson, type Person } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
@@ -190,15 +190,23 @@ t.test('the network that one client is alone in', async (t) => {
 });
 
 t.test('a digest depends on the secret, the network and the user agent, and on nothing before', async (t) => {
-  const digest = createClientDigest('s'.repeat(32));
+  const [secret, older, unknown] = ['s'.repeat(32), 't'.repeat(32), 'u'.repeat(32)] as const;
+  const { of: digest } = createClientDigests([secret]);
   const first = digest('203.0.113.7', 'Firefox');
   t.match(first, /^[\w-]{16}$/);
   t.equal(digest('203.0.113.7', 'Firefox'), first);
-  t.equal(createClientDigest('s'.repeat(32))('203.0.113.7', 'Firefox'), first, 'another instance');
-  t.not(createClientDigest('t'.repeat(32))('203.0.113.7', 'Firefox'), first);
+  t.equal(createClientDigests([secret]).of('203.0.113.7', 'Firefox'), first, 'another instance');
   t.not(digest('203.0.113.8', 'Firefox'), first);
   t.not(digest('203.0.113.7', 'Chrome'), first);
   t.equal(digest('203.0.113.7', undefined), digest('203.0.113.7', ''));
   for (let client = 0; client < 9000; client += 1) digest('203.0.113.7', `client ${client}`);
   t.equal(digest('203.0.113.7', 'Firefox'), first, 'after it has been forgotten');
+
+  const after = createClientDigests([older, secret]);
+  t.not(after.of('203.0.113.7', 'Firefox'), first);
+  t.strictSame(after.all('203.0.113.7', 'Firefox'), [after.of('203.0.113.7', 'Firefox'), first]);
+  t.equal(after.match(first, '203.0.113.7', 'Firefox'), true, 'whichever secret was the first then');
+  t.equal(after.match(first, '203.0.113.8', 'Firefox'), false);
+  t.equal(createClientDigests([older, unknown]).match(first, '203.0.113.7', 'Firefox'), false);
+  t.throws(() => createClientDigests([]), /secret/);
 });

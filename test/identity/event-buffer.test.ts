@@ -75,6 +75,24 @@ t.test('the event buffer', async (t) => {
     t.equal((await failedLogins(person.id)).length, 1001);
   });
 
+  t.test('records once what it was not told was recorded', async (t) => {
+    const person = await register(service);
+    let answers = 0;
+    const transaction = (async (...args) => {
+      await services.db.transaction(...args);
+      answers += 1;
+      if (answers === 1) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+    }) as typeof services.db.transaction;
+    const buffer = createEventBuffer({ db: { transaction } as never, log });
+    for (const agent of ['one', 'another']) buffer.note(happening(person.id, agent));
+    await eventually('it has tried again', () => answers === 2, 5000);
+    await buffer.close();
+    t.strictSame(
+      (await failedLogins(person.id)).map(({ userAgent }) => userAgent),
+      ['one', 'another'],
+    );
+  });
+
   t.test('gives up what the database does not take, says so, and goes on', async (t) => {
     const person = await register(service);
     let isDown = true;

@@ -23,7 +23,13 @@ t.test('the documentation page loads, with all that it refers to, under a policy
   );
   t.notMatch(page.text, /<script>|https?:\/\//, 'it has no inline script, and nothing from elsewhere');
 
-  t.match(await service.get('/docs/json'), { status: 200, body: { openapi: /^3\.1/ } });
+  const document = await service.get('/docs/json');
+  t.match(document, { status: 200, body: { openapi: /^3\.1/ } });
+  const { servers, ...rest } = document.body;
+  t.match(servers, [{ url: '/' }], 'requests go to where the page came from');
+  const { servers: published, ...others } = (await service.get('/openapi.json')).body;
+  t.strictSame(published, [{ url: 'http://localhost:3000', 'x-internal': false }]);
+  t.strictSame(rest, others);
   const missing = await service.get('/docs/static/nothing.js');
   t.match(missing, { status: 404, body: { code: 'not_found' } });
 });

@@ -18,7 +18,9 @@ t.test('every problem has the status that the contract gives to its code', async
     429: 'rate_limited',
     431: 'headers_too_large',
     500: 'internal_error',
+    502: 'bad_gateway',
     503: 'service_unavailable',
+    504: 'gateway_timeout',
   };
   const statusOf = new Map(Object.entries(contract).flatMap(([status, codes]) => codes.split(' ').map((code) => [code, Number(status)])));
   for (const [code, { status, title, detail }] of Object.entries(catalogue)) {

@@ -55,7 +55,7 @@ t.test('refresh', async (t) => {
     hold(0);
     const login = await open();
     const first = await refresh(login.refreshToken);
-    hold(9_999);
+    hold(9_000);
     const twin = await refresh(login.refreshToken);
     t.equal(twin.status, 200);
     t.equal(twin.body.refreshToken, first.body.refreshToken);
@@ -68,7 +68,7 @@ t.test('refresh', async (t) => {
     const login = await open();
     const other = await open();
     const { body } = await refresh(login.refreshToken);
-    hold(10_000);
+    hold(11_000);
     t.ok(await stillOpen(body.accessToken));
     refused(t, await refresh(login.refreshToken), 401, 'invalid_refresh_token', 'the spent token');
     refused(t, await refresh(body.refreshToken), 401, 'invalid_refresh_token', 'its successor');

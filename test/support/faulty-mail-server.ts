@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { type ParsedMail, simpleParser } from 'mailparser';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
-import type { Test } from 'tap';
+import type { Lifetime } from './lifetime.ts';
 import { freePort } from './process.ts';
 
 /** A mail that was taken, with its envelope and as it came over the wire. */
@@ -30,7 +30,8 @@ export interface Faults {
 export interface FaultyMailServer {
   readonly host: string;
   readonly url: string;
-  readonly taken: readonly TakenMail[];
+  /** What was taken so far; whoever needs none of it any longer may empty it. */
+  readonly taken: TakenMail[];
   /** Emits `connection`, `recipient`, `data` and `taken`. */
   readonly events: EventEmitter;
   /** What goes wrong from now on. */
@@ -44,7 +45,7 @@ export interface FaultyMailServer {
 }
 
 /** @returns one that is stopped, on a port of its own */
-export async function createFaultyMailServer(t: Test): Promise<FaultyMailServer> {
+export async function createFaultyMailServer(t: Lifetime): Promise<FaultyMailServer> {
   const events = new EventEmitter();
   const taken: TakenMail[] = [];
   const sockets = new Set<Socket>();
@@ -68,7 +69,10 @@ export async function createFaultyMailServer(t: Test): Promise<FaultyMailServer>
       callback(code === undefined ? null : refusal(code));
     },
     async onData(stream, session, callback) {
-      const source = (await buffer(stream)).toString('latin1');
+      const bytes = await buffer(stream).catch(() => undefined);
+      // Its sender is gone.
+      if (bytes === undefined) return;
+      const source = bytes.toString('latin1');
       const recipients = session.envelope.rcptTo.map(({ address }) => address);
       const { hold, message } = faults;
       events.emit('data', recipients[0]);

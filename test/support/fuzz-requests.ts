@@ -257,6 +257,9 @@ export function pathOf({ url }: Sendable): string {
   return new URL(`http://localhost${url}`).pathname;
 }
 
+/** That of injected requests, in which the sessions were begun: they are refused to another client. */
+const userAgent = 'lightMyRequest';
+
 /**
  * The bytes of a request for a socket, after which the connection ends: with the address as it was thought up, and maybe
  * with damage in its first line, or as a field of its own. What tells its length is left as it is.
@@ -269,7 +272,13 @@ export function headOf(
   at: number,
 ): Buffer {
   const length = Buffer.byteLength(body);
-  const framing = { host: 'localhost', ...headers, connection: 'close', ...(length > 0 && { 'content-length': String(length) }) };
+  const framing = {
+    host: 'localhost',
+    'user-agent': userAgent,
+    ...headers,
+    connection: 'close',
+    ...(length > 0 && { 'content-length': String(length) }),
+  };
   const fields = Object.entries(framing).map(([name, value]) => `${name}: ${value}\r\n`);
   const line = Buffer.from(`${method} ${cast.fill(url, me)} HTTP/1.1`);
   const noise = Buffer.from(damage ?? []).map((byte) => (byte === 10 || byte === 13 ? 0 : byte));

@@ -47,7 +47,7 @@ export async function confirmationToken(service: Pick<Service, 'mailServer'>, pe
 }
 
 /** Somebody who has registered, logged in and followed the link. */
-export async function confirmedPerson(service: Service): Promise<Person & { token: string }> {
+export async function confirmedPerson(service: Pick<Service, 'get' | 'post' | 'mailServer'>): Promise<Person & { token: string }> {
   const person = await register(service);
   const token = await logIn(service, person);
   const { status, text } = await service.get(await confirmationPath(service, person), { token });

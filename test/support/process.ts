@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import type { Test } from 'tap';
+import type { Lifetime } from './lifetime.ts';
 
 /** A process, and what it has said so far. */
 export interface RunningProcess {
@@ -23,8 +23,8 @@ function commandOf(what: Startable): readonly [string, ...string[]] {
   return [process.execPath, '--import=./scripts/typescript.js', ...code];
 }
 
-/** Starts a process with nothing in its environment but what is named, for as long as the test runs. */
-export function startProcess(t: Test, what: Startable, env: Readonly<Record<string, string>>): RunningProcess {
+/** Starts a process with nothing in its environment but what is named, for as long as the test, or the run, lasts. */
+export function startProcess(t: Lifetime, what: Startable, env: Readonly<Record<string, string>>): RunningProcess {
   const [program, ...args] = commandOf(what);
   const child = spawn(program, args, {
     env: { PATH: process.env['PATH'], ...env },
@@ -61,11 +61,17 @@ export function startProcess(t: Test, what: Startable, env: Readonly<Record<stri
   };
 }
 
+/** Below those that the system gives to whoever asks for any (32768 to 60999 on Linux): nobody gets it in between. */
+const ports = { from: 15_000, count: 15_000 };
+
 /** A port of loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = ports.from + randomInt(ports.count);
+  const server = createServer();
+  const isFree = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (!isFree) return freePort();
   server.close();
   await once(server, 'close');
   return port;

@@ -1,10 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import fastifyJwt from '@fastify/jwt';
-import { fastify } from 'fastify';
 import { decodeProtectedHeader, importSPKI, jwtVerify } from 'jose';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { Clock } from '../../src/clock.ts';
-import { type AccessTokens, accessTokenJwtOptions, createAccessTokens } from '../../src/tokens/access-token.ts';
+import { type AccessTokens, createAccessTokens } from '../../src/tokens/access-token.ts';
 import type { KeyRing } from '../../src/tokens/key-ring.ts';
 import type { SigningKey } from '../../src/tokens/signing-keys.ts';
 import { accessClaims, compact, signWith } from '../support/forger.ts';
@@ -42,17 +40,11 @@ function makeKey(kid: string): SigningKey {
 const at = (time: Date): Clock => ({ now: () => time, offsetMs: 0 });
 const later = (seconds: number): Clock => at(new Date(now.getTime() + seconds * 1000));
 
-async function createTokens(t: Test, { clock = at(now), of = keys } = {}): Promise<AccessTokens> {
-  const app = fastify();
-  t.teardown(() => app.close());
-  const options = { keys: of, issuer, ttlSeconds: 300, clock };
-  await app.register(fastifyJwt, accessTokenJwtOptions(options));
-  await app.ready();
-  return createAccessTokens(app.jwt.access, options);
-}
+const createTokens = ({ clock = at(now), of = keys } = {}): AccessTokens =>
+  createAccessTokens({ keys: of, issuer, ttlSeconds: 300, clock });
 
 t.test('an access token is what RFC 9068 says, and any library verifies it with the public key', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const token = tokens.mint(subject, 'client');
   const { payload, protectedHeader } = await jwtVerify(token, await importSPKI(current.publicKey, 'ES256'), {
     algorithms: ['ES256'],
@@ -69,14 +61,14 @@ t.test('an access token is what RFC 9068 says, and any library verifies it with 
 });
 
 t.test('what was minted is verified, and no two tokens are the same', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const [first, second] = [tokens.mint(subject, 'client'), tokens.mint(subject, 'client')];
   t.match(tokens.verify(first), subject);
   t.not(tokens.verify(first)?.jti, tokens.verify(second)?.jti);
 });
 
 t.test('a token of the previous key is verified, one of a key that is not ours is not', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   t.match(tokens.verify(await signWith(previous, accessClaims({}, now))), { username: 'ada' });
   const stranger = makeKey('stranger');
   t.equal(tokens.verify(await signWith(stranger, accessClaims({}, now))), undefined);
@@ -85,7 +77,7 @@ t.test('a token of the previous key is verified, one of a key that is not ours i
 });
 
 t.test('J03: a key is chosen by a known kid alone', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const claims = accessClaims({}, now);
   t.ok(tokens.verify(await signWith(current, claims)));
   for (const kid of [undefined, '', 'unknown', '__proto__', 7, null, ['current'], { current: 1 }]) {
@@ -95,21 +87,21 @@ t.test('J03: a key is chosen by a known kid alone', async (t) => {
 });
 
 t.test('J15: a token ends with its last second, without leeway', async (t) => {
-  const token = (await createTokens(t)).mint(subject, 'client');
-  const verifyAfter = async (seconds: number) => (await createTokens(t, { clock: later(seconds) })).verify(token);
+  const token = createTokens().mint(subject, 'client');
+  const verifyAfter = async (seconds: number) => createTokens({ clock: later(seconds) }).verify(token);
   t.ok(await verifyAfter(299));
   for (const seconds of [300, 301, 361]) t.equal(await verifyAfter(seconds), undefined, `after ${seconds} s`);
 });
 
 t.test('J15: a clock that is behind by up to 5 s is forgiven, by more is not', async (t) => {
-  const token = (await createTokens(t)).mint(subject, 'client');
-  const verifyAfter = async (seconds: number) => (await createTokens(t, { clock: later(seconds) })).verify(token);
+  const token = createTokens().mint(subject, 'client');
+  const verifyAfter = async (seconds: number) => createTokens({ clock: later(seconds) }).verify(token);
   t.ok(await verifyAfter(-5));
   for (const seconds of [-6, -30, -86_400]) t.equal(await verifyAfter(seconds), undefined, `after ${seconds} s`);
 });
 
 t.test('J09: a genuine signature under times that make no sense is worth nothing', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const seconds = Math.floor(now.getTime() / 1000);
   t.ok(tokens.verify(await signWith(current, accessClaims({}, now))));
   const wrong: Record<string, unknown>[] = [
@@ -135,7 +127,7 @@ t.test('J09: a genuine signature under times that make no sense is worth nothing
 });
 
 t.test('a genuine signature under claims that are missing, of another form or unknown is worth nothing', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const missing = Object.keys(accessClaims()).map((name) => ({ [name]: undefined }));
   const wrong: Record<string, unknown>[] = [
     ...missing,
@@ -159,7 +151,7 @@ t.test('a genuine signature under claims that are missing, of another form or un
 });
 
 t.test('whatever is not a token is verified as none', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const genuine = tokens.mint(subject, 'client');
   const [header, payload, signature] = genuine.split('.');
   const otherPayload = tokens.mint({ ...subject, role: 'admin' }, 'client').split('.')[1];
@@ -179,7 +171,7 @@ t.test('whatever is not a token is verified as none', async (t) => {
 });
 
 t.test('a token does not outlive its session', async (t) => {
-  const tokens = await createTokens(t);
+  const tokens = createTokens();
   const ends = new Date(now.getTime() + 60_000);
   t.equal(tokens.verify(tokens.mint(subject, 'client', ends))?.exp, Math.floor(ends.getTime() / 1000));
   const later = new Date(now.getTime() + 3600_000);
