@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { run } from '../support/cli.ts';
+import { asPostgres, noPostgres, startCluster } from '../support/cluster.ts';
+import { startMailServer } from '../support/mail-server.ts';
+import { confirmedPerson, type HeldSession, openSession } from '../support/person.ts';
+import { refused } from '../support/refusal.ts';
+import { startInstance } from '../support/service.ts';
+
+t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, async (t) => {
+  const cluster = await startCluster(t);
+  const mailServer = await startMailServer(t);
+  const url = (name: string) => Object.assign(new URL(cluster.url), { pathname: `/${name}` }).href;
+  const sql = (statement: string) => asPostgres('psql', '--quiet', '--command', statement, cluster.url);
+  sql('create role latchkey');
+  sql('create database latchkey owner latchkey');
+  const env = {
+    ...{ DATABASE_URL: url('latchkey'), SMTP_URL: mailServer.url, ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1' },
+    ...{ AUTH_SECRET: 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE', DATA_DIR: join(t.testdir(), 'data') },
+  };
+  async function start() {
+    const instance = await startInstance(t, env);
+    return { ...instance, mailServer };
+  }
+  const dump = join(cluster.directory, 'latchkey.dump');
+
+  const first = await start();
+  const person = await confirmedPerson(first);
+  const [stolen, kept, refreshed] = [await openSession(first, person), await openSession(first, person), await openSession(first, person)];
+  asPostgres('pg_dump', '--format=custom', `--file=${dump}`, env.DATABASE_URL);
+
+  // What happens until the disaster.
+  t.equal((await first.post('/auth/logout', undefined, { token: stolen.accessToken })).status, 204);
+  const { refreshToken: another }: HeldSession = (await first.post('/auth/refresh', { refreshToken: refreshed.refreshToken })).body;
+  const newPassword = 'another passphrase entirely';
+  const changed = { currentPassword: person.password, newPassword };
+  t.equal((await first.request('PUT', '/auth/password', { token: kept.accessToken, body: changed })).status, 204);
+  const late = await confirmedPerson(first);
+  const { accessToken: ofNobody } = await openSession(first, late);
+  const { accessToken: recent } = await openSession(first, { ...person, password: newPassword });
+  await first.app.close();
+
+  sql('alter database latchkey rename to latchkey_before_restore');
+  sql('create database latchkey owner latchkey');
+  asPostgres(
+    ...(['pg_restore', '--no-owner', '--role=latchkey', '--exit-on-error', '--single-transaction'] as [string, ...string[]]),
+    `--dbname=${env.DATABASE_URL}`,
+    dump,
+  );
+
+  t.test('by itself, it brings back what had ended', async (t) => {
+    const service = await start();
+    t.equal((await service.get('/secret', { token: stolen.accessToken })).status, 200, 'a session that was ended');
+    t.equal((await service.get('/secret', { token: ofNobody })).status, 200, 'an access token of an account that there is not');
+    t.equal((await service.get('/secret', { token: recent })).status, 200, 'an access token of a session that there is not');
+    t.equal(
+      (await service.post('/auth/login', { email: person.email, password: person.password })).status,
+      200,
+      'the password from before',
+    );
+    refused(t, await service.post('/auth/login', { email: person.email, password: newPassword }), 401, 'invalid_credentials');
+    refused(t, await service.post('/auth/refresh', { refreshToken: another }), 401, 'invalid_refresh_token');
+    await service.app.close();
+  });
+
+  t.test('keys rotate --revoke-all ends every access token, and no session', async (t) => {
+    t.match(await run('keys rotate --revoke-all', env), { status: 0, complaints: '' });
+    const service = await start();
+    for (const token of [stolen.accessToken, ofNobody, recent]) refused(t, await service.get('/secret', { token }), 401, 'unauthenticated');
+    const { status, body } = await service.post('/auth/refresh', { refreshToken: stolen.refreshToken });
+    t.equal(status, 200, 'the refresh token of the session that was ended still works');
+    t.equal((await service.get('/secret', { token: body.accessToken })).status, 200);
+    await service.app.close();
+  });
+
+  t.test('sessions end-all --yes ends the sessions', async (t) => {
+    t.match(await run('sessions end-all --yes', env), { status: 0, said: /^\d+ sessions ended$/, complaints: '' });
+    const service = await start();
+    for (const { refreshToken } of [stolen, kept, refreshed]) {
+      refused(t, await service.post('/auth/refresh', { refreshToken }), 401, 'invalid_refresh_token');
+    }
+    const { accessToken: token } = await openSession(service, person);
+    t.equal((await service.get('/secret', { token })).status, 200, 'whoever knows the password logs in again');
+  });
+});
