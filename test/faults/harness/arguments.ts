@@ -1,0 +1,41 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { type FaultKind, faultKinds } from './faults.ts';
+
+/** What a run is told. */
+export interface RunArguments {
+  readonly seed: number;
+  /** How long faults go on, at least; each kind comes once in any case. */
+  readonly lastsMs: number;
+  readonly only: FaultKind | undefined;
+  /** The command that makes the same choices. */
+  readonly replay: string;
+}
+
+const minuteMs = 60_000;
+/** When nothing is said: with what comes before and afterwards, the whole run takes five minutes. */
+const shortMs = 4 * minuteMs;
+
+/** @throws Error when it is told what it does not understand */
+export function readArguments(args: readonly string[]): RunArguments {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { seed: { type: 'string' }, minutes: { type: 'string' }, hours: { type: 'string' }, only: { type: 'string' } },
+  });
+  const seed = numberOf('seed', values.seed) ?? randomInt(2 ** 31);
+  if (!Number.isInteger(seed) || seed >= 2 ** 32) throw new Error('--seed takes a whole number below 4294967296');
+  const isShort = values.minutes === undefined && values.hours === undefined && values.only === undefined;
+  const lastsMs = isShort
+    ? shortMs
+    : (numberOf('minutes', values.minutes) ?? 0) * minuteMs + (numberOf('hours', values.hours) ?? 0) * 60 * minuteMs;
+  const only = faultKinds.find((kind) => kind === values.only);
+  if (values.only !== undefined && only === undefined) throw new Error(`--only takes one of these: ${faultKinds.join('; ')}`);
+  const rest = Object.entries({ ...values, seed }).map(([name, value]) => `--${name} ${/ /.test(String(value)) ? `'${value}'` : value}`);
+  return { seed, lastsMs, only, replay: `npm run test:faults -- ${rest.join(' ')}` };
+}
+
+function numberOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d+(?:\.\d+)?$/.test(text)) throw new Error(`--${name} takes a number`);
+  return Number(text);
+}

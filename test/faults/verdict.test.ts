@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import t, { type Test } from 'tap';
+import { eventually } from '../support/eventually.ts';
+import { readArguments } from './harness/arguments.ts';
+import type { Entry } from './harness/history.ts';
+import type { Injected } from './harness/nemesis.ts';
+import { startPulse } from './harness/pulse.ts';
+import { judge, type Observed } from './harness/verdict.ts';
+
+const nothing: Observed = {
+  evidence: { history: [], accounts: [], mailIds: new Set(), copies: [], refused: new Set(), faults: [], deaths: [] },
+  ...{ injected: [], mishap: undefined, kinds: [], leftOver: 0, unexpectedEnds: [] },
+};
+const complaints = (observed: Partial<Observed>, what: RegExp) =>
+  judge({ ...nothing, ...observed })
+    .filter((assertion) => what.test(assertion.what))
+    .flatMap((assertion) => assertion.complaints);
+
+t.test('a run in which nothing happened has not passed', async (t) => {
+  t.strictSame(complaints({}, /could be injected/), ['none']);
+  t.ok(complaints({}, /got on/).some((complaint) => complaint.startsWith('register succeeded 0 times')));
+  t.strictSame(complaints({ kinds: ['postgres: disk full'] }, /disk full: happened/), ['it did not']);
+  const missed: Injected = { kind: 'instance: kill -9', from: 0, to: 1, unavailableMs: 0, recoveredAfterMs: 0, hasHit: false };
+  t.strictSame(complaints({ kinds: [missed.kind], injected: [missed] }, /happened/), ['it did not']);
+  const mishap = { kind: missed.kind, error: new Error('it does not start') };
+  t.strictSame(complaints({ mishap }, /could be injected/), ['instance: kill -9: Error: it does not start']);
+});
+
+t.test('a request without an answer needs a reason, and a fault of the mail server is none', async (t) => {
+  const entry: Entry = { operation: 'log in', person: 'ada', start: 5000, end: 5100, since: 5000, outcome: 'unknown', status: 503 };
+  function unanswered(kind: Injected['kind'], from: number): number {
+    const injected = [{ kind, from, to: from + 1000, unavailableMs: 0, recoveredAfterMs: 0, hasHit: true }];
+    return complaints({ evidence: { ...nothing.evidence, history: [entry] }, injected }, /had its answer/).length;
+  }
+  t.equal(unanswered('postgres: black hole', 4500), 0);
+  t.equal(unanswered('postgres: black hole', 8000), 1);
+  t.equal(unanswered('smtp: black hole', 4500), 1);
+});
+
+t.test('a service is well when it has answered for a while, and not when it only has not failed yet', async (t) => {
+  let isSilent = false;
+  const server = await listen(t, (_request, response) => {
+    if (!isSilent) response.setHeader('content-type', 'application/json').end('{"accessToken":"token"}');
+  });
+  const began = performance.now();
+  const history = { now: () => performance.now() - began };
+  const people = [{ email: 'ada@example.com', password: 'her password' }];
+  const pulse = startPulse(t, { base: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, people, history });
+  await eventually('it is well', () => pulse.recoveredAfter(0) === 0);
+  isSilent = true;
+  const since = history.now();
+  let wasEverWell = false;
+  await eventually('its failures are known', () => {
+    wasEverWell ||= pulse.recoveredAfter(since) !== undefined;
+    return pulse.unavailableSince(since) > 2000;
+  });
+  t.notOk(wasEverWell);
+  isSilent = false;
+  await eventually('it is well again', () => (pulse.recoveredAfter(since) ?? 0) > 2000);
+});
+
+t.test('arguments that make no sense are refused', async (t) => {
+  const senseless = ['--minutes=abc', '--minutes=', '--only=nonsense', '--seed=x', '--seed=1.7', '--seed=4294967296', '--bogus', 'word'];
+  for (const arg of senseless) t.throws(() => readArguments([arg]), arg);
+  t.match(readArguments(['--seed', '7', '--hours', '1']), { seed: 7, lastsMs: 3_600_000, replay: /-- --seed 7 --hours 1$/ });
+});
+
+async function listen(t: Test, answer: NonNullable<Parameters<typeof createServer>[1]>): Promise<Server> {
+  const server = createServer({}, answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return server;
+}
