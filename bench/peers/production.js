@@ -1,0 +1,2 @@
+// Comes first among the imports: libraries read it when they are loaded.
+process.env.NODE_ENV = 'production';
