@@ -4,7 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import { accountRoutes } from './account/routes.ts';
 import { administrationRoutes } from './administration/routes.ts';
 import type { Clock } from './clock.ts';
-import type { Config } from './config.ts';
+import type { Config, LogLevel } from './config.ts';
 import { confirmationRoutes } from './confirmation/routes.ts';
 import { createServices } from './create-services.ts';
 import { loadGeneratedSecret, openDataDirectory } from './data-directory.ts';
@@ -12,7 +12,6 @@ import { openDatabase } from './db/open.ts';
 import { emailChangeRoutes } from './email-change/routes.ts';
 import type { Failpoints } from './failpoints.ts';
 import { gatewayRoutes } from './gateway/routes.ts';
-import { upstreamPlugin } from './gateway/upstream.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { guardPlugin } from './guard/plugin.ts';
 import { corsPlugin } from './http/cors.ts';
@@ -62,6 +61,8 @@ declare module 'fastify' {
   }
 }
 
+/** The levels of the log at which each request has its line. */
+const writesInfo: ReadonlySet<LogLevel> = new Set(['trace', 'debug', 'info']);
 /** Time for a whole request where it may be an upload for an application; ours are small. */
 const uploadTimeoutMs = 5 * 60_000;
 
@@ -117,12 +118,12 @@ async function prepareWire(
   { headers, host }: { readonly headers: Readonly<Record<string, string>>; readonly host: Host | undefined },
 ): Promise<void> {
   const { corsOrigins } = config.sessions;
-  const { publicUrl, otlpEndpoint: endpoint, otelServiceName: serviceName, trustedProxies } = config.server;
+  const { logLevel, publicUrl, otlpEndpoint: endpoint, otelServiceName: serviceName, trustedProxies } = config.server;
   if (endpoint !== undefined && !host) {
     const { traceRequests } = await import('./operations/tracing.ts');
     await traceRequests(app, { endpoint, serviceName, trustedProxies });
   }
-  await app.register(httpPlugin, { headers });
+  await app.register(httpPlugin, { headers, logsRequests: writesInfo.has(logLevel) });
   // Ours reads the cookies itself, since a library would take one of two with the same name.
   await app.register(fastifyCookie, { hook: false });
   await app.register(corsPlugin, { origins: corsOrigins });
@@ -150,8 +151,11 @@ async function assemble(app: FastifyInstance, services: Services, host: Host | u
   app.register(administrationRoutes, services);
   app.register(gatewayRoutes, services);
   if (mailbox) app.register(mailboxRoutes, { mailbox });
-  if (config.upstream) app.register(upstreamPlugin, { ...services, upstream: config.upstream });
-  else if (!host) app.register(welcomeRoutes);
+  if (config.upstream) {
+    // With a client and a proxy of which nobody else has any use.
+    const { upstreamPlugin } = await import('./gateway/upstream.ts');
+    app.register(upstreamPlugin, { ...services, upstream: config.upstream });
+  } else if (!host) app.register(welcomeRoutes);
   app.register(async () => app.closeRoutes());
   // After the streams, of which each has its own hook, have been ended.
   app.register(async (last) => void last.addHook('preClose', host?.allAnswered ?? app.awaitSilence));

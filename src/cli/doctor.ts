@@ -1,5 +1,4 @@
 import { systemClock } from '../clock.ts';
-import { diagnose } from '../doctor/diagnose.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { type EnvironmentCommand, parse } from './command.ts';
 
@@ -9,6 +8,8 @@ export const doctor: EnvironmentCommand = {
   purpose: 'what is wrong with configuration, database or mail server, and what mends it',
   async examine(args, env, console) {
     const { values } = parse(args, { json: { type: 'boolean' } }, 0);
+    // Not loaded by a service that starts.
+    const { diagnose } = await import('../doctor/diagnose.ts');
     const findings = await diagnose(env, systemClock);
     console.say(values['json'] ? JSON.stringify(findings, null, 2) : findings.map(tell).join('\n'));
     return findings.some(({ level }) => level === 'error') ? 1 : 0;

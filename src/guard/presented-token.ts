@@ -8,25 +8,30 @@ export interface PresentedToken {
   readonly by: 'bearer' | 'cookie';
 }
 
-/** RFC 6750 §2.1: one space, and a token of base64 characters and dots. The scheme is not case-sensitive (RFC 9110 §11.1). */
-const bearer = /^Bearer ([\w.~+/-]+=*)$/i;
+/** RFC 6750 §2.1: one space, and the token. The scheme is not case-sensitive (RFC 9110 §11.1). */
+const scheme = 'bearer ';
 
 /**
  * The access token that a request presents, in its `Authorization` header or in a cookie; the query is never looked at.
+ * Whether it has the form of one is for those to tell who verify it.
  *
- * @returns undefined when there is none, or when the header is of another scheme or form
+ * @returns undefined when there is none, or when the header is of another scheme
  * @throws Problem `ambiguous_credentials` when there are two that differ: Node.js and other parsers would quietly take
  *   one of them, and not the same one
  */
 export function presentedToken(request: Pick<FastifyRequest, 'headers' | 'raw'>, cookieName: string): PresentedToken | undefined {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined && countHeader(request.raw.rawHeaders, 'authorization') > 1) throw new Problem('ambiguous_credentials');
-  const fromHeader = authorization === undefined ? undefined : bearer.exec(authorization)?.[1];
+  const fromHeader = authorization === undefined ? undefined : readBearer(authorization);
   const fromCookie = cookie === undefined ? undefined : readCookie(cookie, cookieName);
   if (fromHeader !== undefined && fromCookie !== undefined && fromHeader !== fromCookie) throw new Problem('ambiguous_credentials');
   if (fromHeader !== undefined) return { token: fromHeader, by: 'bearer' };
   // A header that could not be read was meant to be a credential; a cookie must not take its place.
   return fromCookie === undefined || authorization !== undefined ? undefined : { token: fromCookie, by: 'cookie' };
+}
+
+function readBearer(authorization: string): string | undefined {
+  return authorization.slice(0, scheme.length).toLowerCase() === scheme ? authorization.slice(scheme.length) : undefined;
 }
 
 /**

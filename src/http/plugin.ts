@@ -11,6 +11,8 @@ import { refuseBodiesOfDeletions, refuseOtherMethods } from './methods.ts';
 
 interface HttpOptions {
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether each request has its line in the log; true by default. */
+  readonly logsRequests?: boolean;
 }
 
 /**
@@ -40,16 +42,18 @@ declare module 'fastify' {
  * problems for all errors, and one log line a request that names the route, never the address (which can hold a token).
  */
 export const httpPlugin = fp<HttpOptions>(
-  async (app, { headers }) => {
+  async (app, { headers, logsRequests = true }) => {
     app.decorateRequest('problemCode', undefined);
     app.addHook('onRequest', (request, reply, done) => {
       reply.headers(headers);
       done(refusalOf(request));
     });
-    app.addHook('onResponse', (request, reply, done) => {
-      logRequest(request, reply);
-      done();
-    });
+    if (logsRequests) {
+      app.addHook('onResponse', (request, reply, done) => {
+        logRequest(request, reply);
+        done();
+      });
+    }
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) =>
       parseJsonBody(requirePlain(request, body)),

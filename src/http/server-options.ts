@@ -9,6 +9,7 @@ import { createClientErrorHandler } from './client-error.ts';
 import { logError } from './log-error.ts';
 import { sendProblem } from './plugin.ts';
 import { redact } from './redact.ts';
+import { lazyChildLogger } from './request-logger.ts';
 
 /** All of Fastify's options: its defaults convert types, drop members and answer errors in words of their own. */
 export function serverOptions(
@@ -18,6 +19,7 @@ export function serverOptions(
 ) {
   return {
     logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, stream: log },
+    childLoggerFactory: lazyChildLogger,
     // Ours alone says what is worth a line, and names routes instead of addresses, which can hold a token.
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,

@@ -21,6 +21,15 @@ type Verify = (token: string) => unknown;
 
 const algorithm = 'ES256' as const;
 const typ = 'at+jwt';
+/** RFC 7515 §7.1: three parts in base64url. Decoders pass over whatever else there is. */
+const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+/** Of a signature by P-256 in base64url: RFC 7518 §3.4. */
+const signatureLength = 86;
+
+/** The end of a token that one of our keys has signed. */
+export function signatureOf(token: string): string {
+  return token.slice(-signatureLength);
+}
 
 /**
  * Creates what signs and verifies with the keys of a ring.
@@ -52,6 +61,7 @@ export function createAccessSignatures({ keys, issuer, requiredClaims }: AccessS
     sign: (payload) => signer()(payload),
 
     payloadOf(token) {
+      if (!compactForm.test(token)) return undefined;
       const verify = verifier(keyId(token));
       if (verify === undefined || !hasCanonicalSignature(token)) return undefined;
       try {

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler';
 import { v4 as randomUuid } from 'uuid';
 import { type Clock, epochSeconds } from '../clock.ts';
 import { maxAccessTtlSeconds } from '../config.ts';
-import { createAccessSignatures, keyId } from './access-signature.ts';
+import { createAccessSignatures, keyId, signatureOf } from './access-signature.ts';
 import type { KeyRing } from './key-ring.ts';
 
 const uuidPattern = '^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$';
@@ -50,6 +50,11 @@ export function clientOf({ jti }: AccessClaims): string {
   return jti.slice(jti.indexOf('.') + 1);
 }
 
+interface Remembered {
+  readonly token: string;
+  readonly payload: AccessClaims;
+}
+
 interface AccessTokenOptions {
   readonly keys: KeyRing;
   readonly issuer: string;
@@ -66,14 +71,20 @@ const learnEveryMs = 1000;
 
 export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTokenOptions): AccessTokens {
   const signatures = createAccessSignatures({ keys, issuer, requiredClaims: Object.keys(Claims.properties) });
-  const remembered = new Map<string, AccessClaims>();
+  // By their signatures: to look for a whole token takes twice as long, most of it for the first four fifths.
+  const remembered = new Map<string, Remembered>();
   let learntAt = Number.NEGATIVE_INFINITY;
   let learning: Promise<void> | undefined;
   keys.onChange(() => remembered.clear());
 
   function remember(token: string, payload: AccessClaims): void {
     if (remembered.size >= rememberedTokens) remembered.delete(remembered.keys().next().value ?? '');
-    remembered.set(token, payload);
+    remembered.set(signatureOf(token), { token, payload });
+  }
+
+  function recall(token: string): AccessClaims | undefined {
+    const known = remembered.get(signatureOf(token));
+    return known?.token === token ? known.payload : undefined;
   }
 
   /** Everything about a token that does not change with time. */
@@ -94,7 +105,7 @@ export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTo
     },
 
     verify(token) {
-      const payload = remembered.get(token) ?? genuine(token);
+      const payload = recall(token) ?? genuine(token);
       return payload !== undefined && isCurrent(payload, clock.now()) ? payload : undefined;
     },
 
