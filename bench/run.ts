@@ -18,6 +18,7 @@ import { createWorld } from './standard/world.ts';
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } } });
 const rounds = Number(values.rounds);
 const people = 10_000;
+const grownPeople = 1_000_000;
 const results = join(import.meta.dirname, 'results');
 
 if (cpus().length < 2) throw new Error('There must be a core for the server, and one for the load.');
@@ -38,7 +39,7 @@ try {
       );
     }
   }
-  const { service } = field;
+  const { service } = field.own;
   const outcome = resultsOf(rows, measured);
   const table = tableOf(outcome);
   const facts = { readyMs: Math.round(service.startedMs), residentMegabytes: Math.round(residentMegabytes(service.pid)) };
@@ -64,12 +65,16 @@ async function startField(lifetime: Run): Promise<Field> {
   };
   const env = { ...byDefault, LOG_LEVEL: 'warn', RATE_LIMIT: 'off' };
   const unconfirmed = (single.warmUp + single.measured) * rounds;
-  const world = await createWorld({ url: databaseUrl, env, people, unconfirmed });
-  lifetime.teardown(world.close);
+  async function subject(url: string, count: number) {
+    const world = await createWorld({ url, env, people: count, unconfirmed });
+    lifetime.teardown(world.close);
+    return { world, people: count, service: await startService(lifetime, cores.server, { ...env, DATABASE_URL: url }) };
+  }
   const peer = (name: string, variables = {}) => startPeer(lifetime, cores.server, name, variables);
   return {
-    ...{ world, databaseUrl, people },
-    service: await startService(lifetime, cores.server, env),
+    databaseUrl,
+    own: await subject(databaseUrl, people),
+    grown: await subject(await postgres.create('grown'), grownPeople),
     asByDefault: await startService(lifetime, cores.server, byDefault),
     constant: await peer('constant'),
     betterAuth: await peer('better-auth', { DATABASE_URL: await postgres.create('better_auth') }),

@@ -90,6 +90,7 @@ export async function buildApp(config: Config, appOptions: AppOptions) {
     poolSize: config.databasePoolSize,
     announce,
     onIdleError: (err) => app.log.warn({ err }, 'an idle database connection was lost'),
+    onRisk: (settings) => app.log.warn({ settings }, 'a crash of the database server may undo what it has acknowledged'),
   });
   // First registered, last run: everything that uses the database, or the log, has stopped by then.
   app.addHook('onClose', () => log.drained?.());

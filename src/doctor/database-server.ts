@@ -2,6 +2,7 @@ import { TLSSocket } from 'node:tls';
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { serverTimeouts } from '../db/client.ts';
+import { durabilitySettings } from '../db/durability.ts';
 import { type Finding, findingsAbout } from './finding.ts';
 import { isLocalServer } from './hosts.ts';
 
@@ -27,6 +28,7 @@ export const serverChecks: readonly ServerCheck[] = [
   checkEncryption,
   checkEncoding,
   checkWrites,
+  checkDurability,
   checkTimes,
   checkTimeouts,
   checkDeadlocks,
@@ -81,6 +83,17 @@ async function checkWrites({ ask, names }: DatabaseServer): Promise<Finding[]> {
   const everywhere = 'ALTER SYSTEM SET default_transaction_read_only = off;\nSELECT pg_reload_conf();';
   const mend = reset('default_transaction_read_only', row.source, names) ?? everywhere;
   return [error('the server takes no writes (default_transaction_read_only)', mend)];
+}
+
+async function checkDurability({ ask, names }: DatabaseServer): Promise<Finding[]> {
+  const rows = await ask<{ name: string; source: string }>(
+    `select name, source from pg_settings where name = any($1) and setting = 'off' order by name`,
+    [durabilitySettings],
+  );
+  return rows.map(({ name, source }) => {
+    const mend = reset(name, source, names) ?? `ALTER SYSTEM SET ${name} = on;\nSELECT pg_reload_conf();`;
+    return error(`a crash of the server may undo what it has acknowledged (${name} = off)`, mend);
+  });
 }
 
 /** Lets go of a setting where it was made, unless that is the server's own. */

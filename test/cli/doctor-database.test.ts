@@ -21,7 +21,7 @@ const faults = async (...args: Parameters<typeof look>) =>
   faultsIn(await look(...args)).filter(({ what }) => !/^the server answers in/.test(what));
 
 t.test('the doctor and a PostgreSQL server', { skip: noPostgres }, async (t) => {
-  const cluster = await startCluster(t);
+  const cluster = await startCluster(t, 'fsync = on');
   const { url } = cluster;
   const as = (role: string, database = 'postgres') => `postgres://${role}@127.0.0.1:${cluster.port}/${database}`;
 
@@ -105,6 +105,33 @@ t.test('the doctor and a PostgreSQL server', { skip: noPostgres }, async (t) => 
       await query(url, mend);
       t.strictSame(await faults(t, as('reader', 'locked')), []);
     }
+  });
+
+  t.test('that forgets in a crash what it has acknowledged, until it has run what mends it', async (t) => {
+    await query(url, 'create database forgetful');
+    await query(url, 'create role hurried login superuser');
+    const hurried = as('hurried', 'forgetful');
+    await migrateServerDatabase(hurried);
+    const cases = {
+      'alter database forgetful set synchronous_commit = off': 'ALTER DATABASE forgetful RESET synchronous_commit;',
+      'alter role hurried set synchronous_commit = off': 'ALTER ROLE hurried RESET synchronous_commit;',
+    };
+    for (const [statement, mend] of Object.entries(cases)) {
+      await query(url, statement);
+      finds(t, await faults(t, hurried), [{ level: 'error', what: /may undo .* \(synchronous_commit = off\)/, mend }]);
+      await query(url, mend);
+      t.strictSame(await faults(t, hurried), []);
+    }
+    const reload = async (setting: string) => {
+      await query(url, `alter system set full_page_writes = ${setting}`);
+      await query(url, 'select pg_reload_conf()');
+    };
+    await reload('off');
+    await eventually('it has read that', async () => (await faults(t, hurried)).length > 0);
+    const mend = 'ALTER SYSTEM SET full_page_writes = on;\nSELECT pg_reload_conf();';
+    finds(t, await faults(t, hurried), [{ level: 'error', what: /full_page_writes = off/, mend }]);
+    await reload('on');
+    await eventually('that is mended', async () => (await faults(t, hurried)).length === 0);
   });
 
   t.test('whose encoding does not hold every name', async (t) => {
