@@ -12,8 +12,8 @@ import { startPostgres } from './standard/postgres.ts';
 import { cores } from './standard/row.ts';
 import { type Field, single, standardRows } from './standard/rows.ts';
 import { startPeer, startService } from './standard/servers.ts';
+import { byDefault, startSubject } from './standard/subject.ts';
 import { resultsOf, tableOf } from './standard/table.ts';
-import { createWorld } from './standard/world.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } } });
 const rounds = Number(values.rounds);
@@ -59,23 +59,16 @@ async function startField(lifetime: Run): Promise<Field> {
   const databaseUrl = await postgres.create('latchkey');
   const mailServer = await createFaultyMailServer(lifetime);
   await mailServer.start();
-  const byDefault = {
-    ...{ AUTH_SECRET: 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE', PUBLIC_URL: 'http://127.0.0.1', DATABASE_URL: databaseUrl },
-    SMTP_URL: mailServer.url,
-  };
-  const env = { ...byDefault, LOG_LEVEL: 'warn', RATE_LIMIT: 'off' };
   const unconfirmed = (single.warmUp + single.measured) * rounds;
-  async function subject(url: string, count: number) {
-    const world = await createWorld({ url, env, people: count, unconfirmed });
-    lifetime.teardown(world.close);
-    return { world, people: count, service: await startService(lifetime, cores.server, { ...env, DATABASE_URL: url }) };
-  }
+  const subject = (url: string, count: number) =>
+    startSubject(lifetime, { databaseUrl: url, smtpUrl: mailServer.url, people: count, unconfirmed });
+  const own = await subject(databaseUrl, people);
   const peer = (name: string, variables = {}) => startPeer(lifetime, cores.server, name, variables);
   return {
     databaseUrl,
-    own: await subject(databaseUrl, people),
+    own,
     grown: await subject(await postgres.create('grown'), grownPeople),
-    asByDefault: await startService(lifetime, cores.server, byDefault),
+    asByDefault: await startService(lifetime, cores.server, { ...byDefault, DATABASE_URL: databaseUrl, SMTP_URL: mailServer.url }),
     constant: await peer('constant'),
     betterAuth: await peer('better-auth', { DATABASE_URL: await postgres.create('better_auth') }),
     betterAuthTuned: await peer('better-auth', { DATABASE_URL: await postgres.create('tuned'), COOKIE_CACHE: 'on', HASH: 'argon2id' }),

@@ -24,7 +24,7 @@ export const cores = { server: 0, load: 1 };
 /** In seconds: long enough to begin with for each of ten thousand tokens to have been seen. */
 const brisk: Timing = { warmUp: 8, measured: 4 };
 /** Of what there are but some dozens a second. */
-const patient: Timing = { warmUp: 2, measured: 8 };
+export const patient: Timing = { warmUp: 2, measured: 8 };
 
 /** The same requests again and again, over some connections. */
 export async function repeated(server: Measured, requests: readonly Sent[], connections: number, { warmUp, measured } = brisk) {
@@ -35,14 +35,18 @@ export async function repeated(server: Measured, requests: readonly Sent[], conn
 export const patiently = (server: Measured, requests: readonly Sent[], connections: number) =>
   repeated(server, requests, connections, patient);
 
-/** Requests that can be sent once only. */
+/** Requests that can be sent once only: all of them, or as many as there is time for. */
 export async function once(
   server: Measured,
   { warmUp, measured }: { warmUp: readonly Sent[]; measured: readonly Sent[] },
   connections: number,
+  timing?: Timing,
 ) {
-  const phase = (requests: readonly Sent[]): Phase => ({ lanes: dealt(requests, connections) });
-  return send(server, { warmUp: phase(warmUp), measured: phase(measured) });
+  const phase = (requests: readonly Sent[], seconds: number | undefined): Phase => ({
+    lanes: dealt(requests, connections),
+    ...(seconds !== undefined && { seconds }),
+  });
+  return send(server, { warmUp: phase(warmUp, timing?.warmUp), measured: phase(measured, timing?.measured) });
 }
 
 function send(server: Measured, phases: Pick<Load, 'warmUp' | 'measured'>): Promise<Measurement> {

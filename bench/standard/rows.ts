@@ -1,6 +1,6 @@
 import type { Sent } from './load.ts';
 import { betterAuth, createPeerPeople, express } from './peer-people.ts';
-import { measureItself, once, patiently, type Row, repeated } from './row.ts';
+import { measureItself, once, patient, patiently, type Row, repeated } from './row.ts';
 import type { Measured } from './servers.ts';
 import { password, type World } from './world.ts';
 
@@ -31,6 +31,10 @@ export const single = { warmUp: 1000, measured: 3000 };
 const seconds = '8';
 /** Whose tokens guarded requests rotate through. */
 const peopleInUse = 10_000;
+/** More registrations than there is time for. */
+const plenty = 1000;
+/** So many log in at once that there is always one more to be hashed, and none is turned away. */
+const crowd = 20;
 /** From before something else is measured until after that. */
 const lasting = { warmUp: 1, measured: 16 };
 
@@ -46,7 +50,7 @@ const statementsOf = (what: string) => `the statements of ${what} alone`;
 const among = (people: number) => (index: number) => index * Math.floor(people / peopleInUse);
 
 /** What is measured of one service. */
-function subjectOf({ world, service, people }: Subject) {
+export function subjectOf({ world, service, people }: Subject) {
   const spread = among(people);
   const each = (make: (index: number) => Sent, from = 0, count = peopleInUse) =>
     Array.from({ length: count }, (_, index) => make(from + index));
@@ -61,13 +65,14 @@ function subjectOf({ world, service, people }: Subject) {
 
   return {
     guarded,
+    guardedFor: (seconds: number) => repeated(service, get('/secret', world.bearer), 50, { warmUp: 1, measured: seconds }),
     guardedByCookie: () => repeated(service, get('/secret', world.cookie), 50),
     verify: () => repeated(service, get('/auth/verify', world.bearer), 50),
     me: () => repeated(service, get('/auth/me', world.bearer), 10),
     login: (connections: number) => patiently(service, logins, connections),
 
     async guardedBesideLogins() {
-      const [measurement] = await Promise.all([guarded(), repeated(service, logins, 50, lasting)]);
+      const [measurement] = await Promise.all([guarded(), repeated(service, logins, crowd, lasting)]);
       return measurement;
     },
 
@@ -89,9 +94,12 @@ function subjectOf({ world, service, people }: Subject) {
     },
 
     register() {
-      const requests = each((index) => registration(registered + index), 0, 1000);
-      registered += requests.length;
-      return patiently(service, requests, 10);
+      const next = () => {
+        const from = registered;
+        registered += plenty;
+        return each(registration, from, plenty);
+      };
+      return once(service, { warmUp: next(), measured: next() }, 10, patient);
     },
   };
 }
