@@ -4,7 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import { accountRoutes } from './account/routes.ts';
 import { administrationRoutes } from './administration/routes.ts';
 import type { Clock } from './clock.ts';
-import type { Config, LogLevel } from './config.ts';
+import type { Config } from './config.ts';
 import { confirmationRoutes } from './confirmation/routes.ts';
 import { createServices } from './create-services.ts';
 import { loadGeneratedSecret, openDataDirectory } from './data-directory.ts';
@@ -18,7 +18,7 @@ import { corsPlugin } from './http/cors.ts';
 import { type LogOutput, openLogOutput } from './http/log-output.ts';
 import { httpPlugin } from './http/plugin.ts';
 import { securityHeaders } from './http/security-headers.ts';
-import { serverOptions } from './http/server-options.ts';
+import { logsRequests, serverOptions } from './http/server-options.ts';
 import { requestLimitPlugin } from './limits/request-limits.ts';
 import { tokenGuessesPlugin } from './limits/token-guesses.ts';
 import { mailboxRoutes } from './mailbox/routes.ts';
@@ -61,8 +61,6 @@ declare module 'fastify' {
   }
 }
 
-/** The levels of the log at which each request has its line. */
-const writesInfo: ReadonlySet<LogLevel> = new Set(['trace', 'debug', 'info']);
 /** Time for a whole request where it may be an upload for an application; ours are small. */
 const uploadTimeoutMs = 5 * 60_000;
 
@@ -124,7 +122,7 @@ async function prepareWire(
     const { traceRequests } = await import('./operations/tracing.ts');
     await traceRequests(app, { endpoint, serviceName, trustedProxies });
   }
-  await app.register(httpPlugin, { headers, logsRequests: writesInfo.has(logLevel) });
+  await app.register(httpPlugin, { headers, logsRequests: logsRequests(logLevel) });
   // Ours reads the cookies itself, since a library would take one of two with the same name.
   await app.register(fastifyCookie, { hook: false });
   await app.register(corsPlugin, { origins: corsOrigins });

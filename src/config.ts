@@ -121,7 +121,7 @@ export const maxAccessTtlSeconds = 86_400;
 const confirmPolicies = ['session', 'link'] as const;
 export type ConfirmPolicy = (typeof confirmPolicies)[number];
 
-const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** In seconds: whoever did not register looks into their mailbox in their own time. */

@@ -80,8 +80,7 @@ async function checkWrites({ ask, names }: DatabaseServer): Promise<Finding[]> {
   if (row?.inRecovery)
     return [error('this is a standby, which takes no writes', 'DATABASE_URL=postgres://USER:PASSWORD@PRIMARY:5432/NAME')];
   if (row?.value !== 'on') return [];
-  const everywhere = 'ALTER SYSTEM SET default_transaction_read_only = off;\nSELECT pg_reload_conf();';
-  const mend = reset('default_transaction_read_only', row.source, names) ?? everywhere;
+  const mend = change({ name: 'default_transaction_read_only', to: 'off', source: row.source }, names);
   return [error('the server takes no writes (default_transaction_read_only)', mend)];
 }
 
@@ -91,19 +90,31 @@ async function checkDurability({ ask, names }: DatabaseServer): Promise<Finding[
     [durabilitySettings],
   );
   return rows.map(({ name, source }) => {
-    const mend = reset(name, source, names) ?? `ALTER SYSTEM SET ${name} = on;\nSELECT pg_reload_conf();`;
-    return error(`a crash of the server may undo what it has acknowledged (${name} = off)`, mend);
+    const what = `a crash of the server may undo what it has acknowledged (${name} = off)`;
+    const mend = change({ name, to: 'on', source }, names);
+    // Some storage keeps what it was given without being asked to, and loses nothing by the others.
+    return name === 'synchronous_commit' ? error(what, mend) : warning(`${what}, unless its storage sees to that`, mend);
   });
 }
 
-/** Lets go of a setting where it was made, unless that is the server's own. */
-function reset(name: string, source: string, { role, database }: DatabaseServer['names']): string | undefined {
+interface Change {
+  readonly name: string;
+  readonly to: string;
+  /** Where the setting was made, as pg_settings tells it. */
+  readonly source: string;
+}
+
+/** Changes a setting where it was made: what is nearer to the connection outranks the server's own files. */
+function change({ name, to, source }: Change, { role, database }: DatabaseServer['names']): string {
   const places: Readonly<Record<string, string>> = {
+    'command line': `postgres -c ${name}=${to}`,
+    global: `ALTER ROLE ALL RESET ${name};`,
     database: `ALTER DATABASE ${database} RESET ${name};`,
     user: `ALTER ROLE ${role} RESET ${name};`,
     'database user': `ALTER ROLE ${role} IN DATABASE ${database} RESET ${name};`,
+    client: `DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME?options=-c%20${name}%3D${to}`,
   };
-  return places[source];
+  return places[source] ?? `ALTER SYSTEM SET ${name} = ${to};\nSELECT pg_reload_conf();`;
 }
 
 const probes = 5;
@@ -160,7 +171,7 @@ async function checkDeadlocks({ ask, isPooled, names }: DatabaseServer): Promise
   const what = `deadlocks are looked for after ${lookedForMs / 1000} s, but the wait for a lock ends after ${waitMs / 1000} s: they are not run again`;
   const isLate = lookedForMs >= ours;
   const mend = isLate
-    ? (reset('deadlock_timeout', source, names) ?? `ALTER SYSTEM SET deadlock_timeout = '1s';\nSELECT pg_reload_conf();`)
+    ? change({ name: 'deadlock_timeout', to: "'1s'", source }, names)
     : `ALTER ROLE ${names.role} SET lock_timeout = '${ours / 1000}s';`;
   return [warning(what, mend)];
 }

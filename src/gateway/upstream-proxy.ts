@@ -52,7 +52,8 @@ export function proxyOptions(
     };
   }
 
-  const isOurs = (authorization = '') => accessTokens.verify(authorization.replace(/^bearer /i, '')) !== undefined;
+  // However it is written: an application may read a token where we do not.
+  const isOurs = (authorization = '') => authorization.split(/[\s,;="]+/).some((part) => accessTokens.verify(part) !== undefined);
 
   function requestFields(request: FastifyRequest) {
     const { authorization, ...others } = request.headers;

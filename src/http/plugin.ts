@@ -39,7 +39,7 @@ declare module 'fastify' {
 
 /**
  * How every request is read and every answer is written: the same headers on all of them, JSON taken literally,
- * problems for all errors, and one log line a request that names the route, never the address (which can hold a token).
+ * problems for all errors, and, where the log is to have them, one line a request that names the route, never the address (which can hold a token).
  */
 export const httpPlugin = fp<HttpOptions>(
   async (app, { headers, logsRequests = true }) => {

@@ -3,24 +3,26 @@ import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify';
 type Writers = Readonly<Record<'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', (...line: unknown[]) => void>>;
 
 /**
- * The logger of a request, made when there is something to write: most requests have no more to say than their line,
- * or not even that, and to make one for each takes as long as to find out whose it is.
+ * The logger of a request, made when there is something to write. Where not every request has a line in the log, most
+ * have nothing to say, and to make one for each takes as long as to find out whose it is.
  */
 export const lazyChildLogger: NonNullable<FastifyServerOptions['childLoggerFactory']> = (logger, bindings, options) =>
-  new RequestLogger(logger, () => logger.child(bindings, options));
+  new RequestLogger(() => logger.child(bindings, options));
 
 class RequestLogger implements FastifyBaseLogger {
-  readonly #parent: FastifyBaseLogger;
   readonly #make: () => FastifyBaseLogger;
   #made: FastifyBaseLogger | undefined;
 
-  constructor(parent: FastifyBaseLogger, make: () => FastifyBaseLogger) {
-    this.#parent = parent;
+  constructor(make: () => FastifyBaseLogger) {
     this.#make = make;
   }
 
   get level(): string {
-    return this.#parent.level;
+    return this.#own().level;
+  }
+
+  set level(level: string) {
+    this.#own().level = level;
   }
 
   child(...args: Parameters<FastifyBaseLogger['child']>): FastifyBaseLogger {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { type FastifyHttpOptions, LogController } from 'fastify';
-import type { ServerConfig } from '../config.ts';
+import { type LogLevel, logLevels, type ServerConfig } from '../config.ts';
 import { parseEmail } from '../credentials/email.ts';
 import { problemFromError } from '../problems/from-error.ts';
 import { maxBodyBytes, maxUrlLength } from '../schemas.ts';
@@ -11,6 +11,11 @@ import { sendProblem } from './plugin.ts';
 import { redact } from './redact.ts';
 import { lazyChildLogger } from './request-logger.ts';
 
+/** Whether each request has its line in a log of this level. */
+export function logsRequests(level: LogLevel): boolean {
+  return logLevels.indexOf(level) <= logLevels.indexOf('info');
+}
+
 /** All of Fastify's options: its defaults convert types, drop members and answer errors in words of their own. */
 export function serverOptions(
   { trustedProxies, logLevel }: ServerConfig,
@@ -19,7 +24,7 @@ export function serverOptions(
 ) {
   return {
     logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, stream: log },
-    childLoggerFactory: lazyChildLogger,
+    ...(!logsRequests(logLevel) && { childLoggerFactory: lazyChildLogger }),
     // Ours alone says what is worth a line, and names routes instead of addresses, which can hold a token.
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,

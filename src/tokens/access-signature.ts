@@ -21,7 +21,7 @@ type Verify = (token: string) => unknown;
 
 const algorithm = 'ES256' as const;
 const typ = 'at+jwt';
-/** RFC 7515 §7.1: three parts in base64url. Decoders pass over whatever else there is. */
+/** RFC 7515 §7.1: three parts in base64url. Node's decoder, which reads the header below, passes over whatever else there is. */
 const compactForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 /** Of a signature by P-256 in base64url: RFC 7518 §3.4. */
 const signatureLength = 86;
@@ -61,7 +61,6 @@ export function createAccessSignatures({ keys, issuer, requiredClaims }: AccessS
     sign: (payload) => signer()(payload),
 
     payloadOf(token) {
-      if (!compactForm.test(token)) return undefined;
       const verify = verifier(keyId(token));
       if (verify === undefined || !hasCanonicalSignature(token)) return undefined;
       try {
@@ -81,8 +80,9 @@ function kept<Value>(values: Map<string, Value>, kid: string, create: () => Valu
   return created;
 }
 
-/** The `kid` of a token's header, read before anything is verified: it only chooses among our own keys. */
+/** The `kid` of a token's header, read before anything is verified: it only chooses among our own keys. Empty for what has not the form of a token. */
 export function keyId(token: string): string {
+  if (!compactForm.test(token)) return '';
   try {
     const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
     const { kid } = Object(header) as { kid?: unknown };

@@ -79,7 +79,9 @@ export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTo
 
   function remember(token: string, payload: AccessClaims): void {
     if (remembered.size >= rememberedTokens) remembered.delete(remembered.keys().next().value ?? '');
-    remembered.set(signatureOf(token), { token, payload });
+    // A copy, since a part of a header keeps all of it in memory; genuine ones are ASCII.
+    const own = Buffer.from(token, 'latin1').toString('latin1');
+    remembered.set(signatureOf(own), { token: own, payload });
   }
 
   function recall(token: string): AccessClaims | undefined {

@@ -102,6 +102,9 @@ t.test('how a token is presented', async (t) => {
     for (const scheme of ['Basic x', 'Bearer', '', `Token ${token}`]) {
       assertProblem(t, await ask([`Authorization: ${scheme}`, `Cookie: access=${token}`]), forbidden);
     }
+    for (const odd of [`Bearer  ${token}`, `Bearer "${token}"`, `Bearer ${token}, ${token}`, `bearer ${token}=`]) {
+      assertProblem(t, await ask([`Authorization: ${odd}`, `Cookie: access=${token}`]), ambiguous);
+    }
   });
 
   await t.test('J14 only the cookie of that name is looked at, and not on behalf of another site', async (t) => {

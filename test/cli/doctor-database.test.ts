@@ -122,16 +122,20 @@ t.test('the doctor and a PostgreSQL server', { skip: noPostgres }, async (t) => 
       await query(url, mend);
       t.strictSame(await faults(t, hurried), []);
     }
-    const reload = async (setting: string) => {
-      await query(url, `alter system set full_page_writes = ${setting}`);
+    await query(url, 'alter role all set synchronous_commit = off');
+    finds(t, await faults(t, hurried), [{ level: 'error', mend: 'ALTER ROLE ALL RESET synchronous_commit;' }]);
+    await query(url, 'alter role all reset synchronous_commit');
+    const told = `${hurried}?options=-c%20synchronous_commit%3Doff`;
+    finds(t, await faults(t, told), [{ level: 'error', mend: /^DATABASE_URL=.*options=-c%20synchronous_commit%3Don$/ }]);
+    for (const name of ['fsync', 'full_page_writes']) {
+      await query(url, `alter system set ${name} = off`);
       await query(url, 'select pg_reload_conf()');
-    };
-    await reload('off');
-    await eventually('it has read that', async () => (await faults(t, hurried)).length > 0);
-    const mend = 'ALTER SYSTEM SET full_page_writes = on;\nSELECT pg_reload_conf();';
-    finds(t, await faults(t, hurried), [{ level: 'error', what: /full_page_writes = off/, mend }]);
-    await reload('on');
-    await eventually('that is mended', async () => (await faults(t, hurried)).length === 0);
+      await eventually('it has read that', async () => (await faults(t, hurried)).length > 0);
+      const mend = `ALTER SYSTEM SET ${name} = on;\nSELECT pg_reload_conf();`;
+      finds(t, await faults(t, hurried), [{ level: 'warning', what: new RegExp(`${name} = off`), mend }]);
+      for (const statement of mend.split('\n')) await query(url, statement);
+      await eventually('that is mended', async () => (await faults(t, hurried)).length === 0);
+    }
   });
 
   t.test('whose encoding does not hold every name', async (t) => {

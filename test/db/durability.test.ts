@@ -17,7 +17,7 @@ t.test('Z11 a service tells at its start that the server may forget what it has 
   t.match(JSON.parse(warning), { level: 40, settings: ['synchronous_commit'] });
 });
 
-t.test('a database that does not tell is not left open', { skip: noPostgres }, async (t) => {
+t.test('what goes wrong while that is told leaves no connection open', { skip: noPostgres }, async (t) => {
   const cluster = await startCluster(t);
   await (await openDatabase({ url: cluster.url, dataDir: '', announce: () => {}, onIdleError: () => {} })).close();
   const failing = openDatabase({

@@ -97,6 +97,17 @@ t.test('an application behind the service', async (t) => {
       t.equal(body.headers.authorization, undefined);
       t.equal(body.headers.cookie, undefined);
     }
+    for (const authorization of [
+      `Bearer  ${token}`,
+      `Bearer\t${token}`,
+      `Bearer "${token}"`,
+      `Bearer ${token}, x`,
+      `Token token=${token}`,
+    ]) {
+      const { status, body } = await service.get('/static/a', { headers: { authorization } });
+      t.equal(status, 200);
+      t.equal(body.headers.authorization, undefined, authorization.replace(token, '…'));
+    }
     const crossSite = { cookie: `access=${token}`, 'sec-fetch-site': 'cross-site' };
     t.equal((await service.post('/hooks/in', {}, { headers: crossSite })).body.headers['x-auth-user-id'], undefined);
     for (const authorization of ['Basic eDp5', 'Bearer the-hook-s-own']) {

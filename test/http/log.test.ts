@@ -2,7 +2,25 @@ import t from 'tap';
 import { logError } from '../../src/http/log-error.ts';
 import { confirmationPath, confirmationToken, logIn, register } from '../support/person.ts';
 import { startService } from '../support/service.ts';
+import { spoilQueries } from '../support/spoiled-queries.ts';
 import { exchange } from '../support/wire.ts';
+
+t.test('each request has its line down to the level of such lines, and what went wrong its id at every level', async (t) => {
+  for (const level of ['trace', 'debug', 'info', 'warn', 'error']) {
+    const service = await startService(t, { LOG_LEVEL: level });
+    const lines = () => service.log.map((line) => JSON.parse(line) as Record<string, unknown>);
+    await service.get('/health/live');
+    t.equal(lines().filter(({ msg }) => msg === 'request').length, ['warn', 'error'].includes(level) ? 0 : 1, level);
+    const mend = spoilQueries(service.app.services.db, () => {
+      throw new Error('it is broken');
+    });
+    const { status, headers } = await service.post('/auth/login', { email: 'ada@example.com', password: 'correct horse battery staple' });
+    mend();
+    t.equal(status, 500);
+    const told = lines().find((line) => line['level'] === 50 && line['reqId'] === headers['x-request-id']);
+    t.match(told, { err: { message: 'it is broken', stack: String } }, level);
+  }
+});
 
 t.test('the log of a service, at its most talkative', async (t) => {
   const service = await startService(t, { LOG_LEVEL: 'trace' });
