@@ -5,8 +5,7 @@ import { beginRun } from '../test/faults/harness/lifetime.ts';
 import { createFaultyMailServer } from '../test/support/faulty-mail-server.ts';
 import { residentMegabytes } from './standard/machine.ts';
 import { startPostgres } from './standard/postgres.ts';
-import { single, subjectOf } from './standard/rows.ts';
-import { startSubject } from './standard/subject.ts';
+import { single, startSubject, subjectOf } from './standard/subject.ts';
 
 const hourly = 3_600_000;
 const people = 10_000;

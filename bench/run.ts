@@ -10,9 +10,9 @@ import type { Measurement } from './standard/load.ts';
 import { residentMegabytes } from './standard/machine.ts';
 import { startPostgres } from './standard/postgres.ts';
 import { cores } from './standard/row.ts';
-import { type Field, single, standardRows } from './standard/rows.ts';
+import { type Field, standardRows } from './standard/rows.ts';
 import { startPeer, startService } from './standard/servers.ts';
-import { byDefault, startSubject } from './standard/subject.ts';
+import { byDefault, quiet, single, startSubject } from './standard/subject.ts';
 import { resultsOf, tableOf } from './standard/table.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, only: { type: 'string', default: '' } } });
@@ -67,6 +67,7 @@ async function startField(lifetime: Run): Promise<Field> {
   return {
     databaseUrl,
     own,
+    second: await startService(lifetime, cores.load, { ...byDefault, ...quiet, DATABASE_URL: databaseUrl, SMTP_URL: mailServer.url }),
     grown: await subject(await postgres.create('grown'), grownPeople),
     asByDefault: await startService(lifetime, cores.server, { ...byDefault, DATABASE_URL: databaseUrl, SMTP_URL: mailServer.url }),
     constant: await peer('constant'),

@@ -22,7 +22,7 @@ interface Timing {
 
 export const cores = { server: 0, load: 1 };
 /** In seconds: long enough to begin with for each of ten thousand tokens to have been seen. */
-const brisk: Timing = { warmUp: 8, measured: 4 };
+const brisk: Timing = { warmUp: 6, measured: 4 };
 /** Of what there are but some dozens a second. */
 export const patient: Timing = { warmUp: 2, measured: 8 };
 
