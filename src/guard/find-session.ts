@@ -11,6 +11,7 @@ import type { CrossOriginCheck, FormTrust } from './cross-origin.ts';
 import { endSessionsAs } from './log-out.ts';
 import { presentedToken } from './presented-token.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
+import { shareLookups } from './shared-lookups.ts';
 
 /** A live session, and what is known of its user without asking for more. */
 export interface FoundSession {
@@ -52,8 +53,10 @@ export interface SessionFinderOptions {
 export function createSessionFinder(options: SessionFinderOptions) {
   const { db, clock, accessTokens, revocations, clientDigests, checkOrigin, protection, accessCookie } = options;
 
+  const findLive = shareLookups((sid) => findLiveSession(db, sid, clock.now()));
+
   async function lookUp({ sid, sub }: AccessClaims): Promise<FoundSession | null> {
-    const live = await findLiveSession(db, sid, clock.now());
+    const live = await findLive(sid);
     return live?.user.id === sub ? foundSession(live) : null;
   }
 
