@@ -17,6 +17,8 @@ export const single = { warmUp: 1000, measured: 3000 };
 const peopleInUse = 10_000;
 /** More registrations than there is time for. */
 const plenty = 1000;
+/** Whose logins are sent in a turn. */
+const perTurn = 1000;
 /** So many log in at once that there is always one more to be hashed, and none is turned away. */
 const crowd = 20;
 /** From before something else is measured until after that. */
@@ -55,7 +57,13 @@ export function subjectOf({ world, service, people }: Subject) {
   const ofPeople = (make: (index: number) => Sent, count = peopleInUse) => each((index) => make(spread(index)), 0, count);
   const get = (path: string, headers: (index: number) => Record<string, string>) =>
     ofPeople((index) => ({ method: 'GET', path, headers: headers(index) }));
-  const logins = ofPeople(world.login, 1000);
+  let loggedIn = 0;
+  /** Of others each time: whoever logs in again and again loses the sessions that guarded requests are sent in. */
+  function logins(): Sent[] {
+    const from = loggedIn;
+    loggedIn = (loggedIn + perTurn) % peopleInUse;
+    return each((index) => world.login(spread(index)), from, perTurn);
+  }
   let confirmed = 0;
   let registered = 0;
   let refreshes = 0;
@@ -67,10 +75,10 @@ export function subjectOf({ world, service, people }: Subject) {
     guardedByCookie: () => repeated(service, get('/secret', world.cookie), 50),
     verify: () => repeated(service, get('/auth/verify', world.bearer), 50),
     me: () => repeated(service, get('/auth/me', world.bearer), 10),
-    login: (connections: number) => patiently(service, logins, connections),
+    login: (connections: number) => patiently(service, logins(), connections),
 
     async guardedBesideLogins() {
-      const [measurement] = await Promise.all([guarded(), repeated(service, logins, crowd, lasting)]);
+      const [measurement] = await Promise.all([guarded(), repeated(service, logins(), crowd, lasting)]);
       return measurement;
     },
 
