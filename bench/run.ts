@@ -11,7 +11,7 @@ import { residentMegabytes } from './standard/machine.ts';
 import { startPostgres } from './standard/postgres.ts';
 import { cores } from './standard/row.ts';
 import { type Field, standardRows } from './standard/rows.ts';
-import { startPeer, startService } from './standard/servers.ts';
+import { type Measured, startPeer, startService } from './standard/servers.ts';
 import { byDefault, quiet, single, startSubject } from './standard/subject.ts';
 import { resultsOf, tableOf } from './standard/table.ts';
 
@@ -38,17 +38,19 @@ try {
         `${round}: ${what}: ${one.perSecond.toFixed(1)} a second, p99 ${one.p99.toFixed(1)} ms, ${one.busy.toFixed(2)} of a core`,
       );
     }
+    // After each round, so that one that fails takes nothing with it.
+    await report(round, field.own.service);
   }
-  const { service } = field.own;
-  const outcome = resultsOf(rows, measured);
-  const table = tableOf(outcome);
-  const facts = { readyMs: Math.round(service.startedMs), residentMegabytes: Math.round(residentMegabytes(service.pid)) };
-  console.log(`\n${table}\n\nReady after ${facts.readyMs} ms; ${facts.residentMegabytes} MB resident at the end.`);
-  if (values.only === '') {
+
+  async function report(round: number, service: Measured): Promise<void> {
+    const outcome = resultsOf(rows, measured);
+    const facts = { rounds: round, readyMs: Math.round(service.startedMs), residentMegabytes: Math.round(residentMegabytes(service.pid)) };
+    console.log(`\n${tableOf(outcome)}\n\nReady after ${facts.readyMs} ms; ${facts.residentMegabytes} MB resident.\n`);
+    if (values.only !== '') return;
     await mkdir(results, { recursive: true });
-    const machine = { processor: cpus()[0]?.model, cores: cpus().length, node: process.version, rounds };
+    const machine = { processor: cpus()[0]?.model, cores: cpus().length, node: process.version };
     await writeFile(join(results, 'latest.json'), `${JSON.stringify({ machine, ...facts, results: outcome }, null, 2)}\n`);
-    await writeFile(join(results, 'latest.md'), `${table}\n`);
+    await writeFile(join(results, 'latest.md'), `${tableOf(outcome)}\n`);
   }
 } finally {
   await run.end();
