@@ -106,13 +106,15 @@ interface Change {
 
 /** Changes a setting where it was made: what is nearer to the connection outranks the server's own files. */
 function change({ name, to, source }: Change, { role, database }: DatabaseServer['names']): string {
+  // Quoted for SQL alone.
+  const bare = to.replaceAll("'", '');
   const places: Readonly<Record<string, string>> = {
-    'command line': `postgres -c ${name}=${to}`,
+    'command line': `postgres -c ${name}=${bare}`,
     global: `ALTER ROLE ALL RESET ${name};`,
     database: `ALTER DATABASE ${database} RESET ${name};`,
     user: `ALTER ROLE ${role} RESET ${name};`,
     'database user': `ALTER ROLE ${role} IN DATABASE ${database} RESET ${name};`,
-    client: `DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME?options=-c%20${name}%3D${to}`,
+    client: `DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME?options=-c%20${name}%3D${bare}`,
   };
   return places[source] ?? `ALTER SYSTEM SET ${name} = ${to};\nSELECT pg_reload_conf();`;
 }

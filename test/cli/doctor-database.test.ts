@@ -232,6 +232,8 @@ t.test('the doctor and a PostgreSQL server', { skip: noPostgres }, async (t) => 
       await run(mend);
       await eventually('that is mended', async () => (await faults(t, late)).length === 0);
     }
+    const mend = /^DATABASE_URL=.*options=-c%20deadlock_timeout%3D1s$/;
+    finds(t, await faults(t, `${late}?options=-c%20deadlock_timeout%3D2s`), [{ level: 'warning', mend }]);
   });
 
   t.test('behind a pooler', { skip: noPgBouncer }, async (t) => {
