@@ -32,25 +32,33 @@ export async function enqueueMail(tx: Queryable, mail: NewMail, clock: Clock): P
   await newMail(tx, { id, state: null, ...mail, createdAt: clock.now(), offset: millisecondsFromNow(clock) });
 }
 
+const claimedMail = prepared('claimed_mail', ['lease', 'offset', 'leaseEnd'], (db, { lease, offset, leaseEnd }) => {
+  const due = db
+    .select({ id: mails.id })
+    .from(mails)
+    // Written out: a plan that serves any status cannot use the index of those that are queued.
+    .where(and(sql`${mails.status} = 'queued'`, lte(mails.dueAt, databaseTimePlus(offset))))
+    .orderBy(asc(mails.dueAt))
+    .limit(1)
+    .for('update', { skipLocked: true });
+  return (
+    db
+      .update(mails)
+      .set({ lease: sql`${lease}`, dueAt: databaseTimePlus(leaseEnd), attempts: sql`${mails.attempts} + 1` })
+      // Not `in`: a plan may run the subquery of that again for each row, and claim as many.
+      .where(eq(mails.id, due))
+      .returning()
+  );
+});
+
 /**
  * Takes the mail that has been due longest, for as long as the lease lasts; a worker that dies leaves it to the next.
  *
  * @returns undefined when nothing is due; otherwise the row with its `lease`, without which it cannot be settled
  */
 export async function claimMail(db: Queryable, leaseSeconds: number, clock: Clock): Promise<MailRow | undefined> {
-  const due = db
-    .select({ id: mails.id })
-    .from(mails)
-    .where(and(eq(mails.status, 'queued'), lte(mails.dueAt, databaseTime(clock))))
-    .orderBy(asc(mails.dueAt))
-    .limit(1)
-    .for('update', { skipLocked: true });
-  const [claimed] = await db
-    .update(mails)
-    .set({ lease: randomUuid(), dueAt: databaseTime(clock, leaseSeconds), attempts: sql`${mails.attempts} + 1` })
-    // Not `in`: a plan may run the subquery of that again for each row, and claim as many.
-    .where(eq(mails.id, due))
-    .returning();
+  const times = { offset: millisecondsFromNow(clock), leaseEnd: millisecondsFromNow(clock, leaseSeconds) };
+  const [claimed] = await claimedMail(db, { lease: randomUuid(), ...times });
   return claimed;
 }
 
@@ -58,6 +66,14 @@ export interface Settlement {
   readonly status: Exclude<MailStatus, 'queued'>;
   readonly error?: string;
 }
+
+const settledMail = prepared('settled_mail', ['id', 'lease', 'status', 'now', 'error'], (db, { id, lease, status, now, error }) =>
+  db
+    .update(mails)
+    .set({ status: sql`${status}`, lease: null, settledAt: sql`${now}`, lastError: sql`${error}` })
+    .where(and(eq(mails.id, id), eq(mails.lease, lease)))
+    .returning({ userId: mails.userId }),
+);
 
 /**
  * Records how a claimed mail ended, for its recipient, too, unless it was dropped. Does nothing for a worker whose lease
@@ -67,11 +83,8 @@ export interface Settlement {
  */
 export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<boolean> {
   return db.transaction(async (tx) => {
-    const settled = await tx
-      .update(mails)
-      .set({ status, lease: null, settledAt: clock.now(), lastError: error ?? null })
-      .where(isHeldBy(claim))
-      .returning({ userId: mails.userId });
+    const { id, lease } = claim;
+    const settled = await settledMail(tx, { id, lease, status, now: clock.now(), error: error ?? null });
     for (const { userId } of settled) {
       if (status !== 'dropped') await recordEvent(tx, userId, `${claim.kind}_mail_${status}`, undefined, clock);
     }

@@ -68,11 +68,13 @@ export function createMailWorker(options: MailWorkerOptions): MailWorker {
 
   async function drain(): Promise<void> {
     try {
+      let sent = 0;
       for (let claim = await next(); claim !== undefined; claim = await next()) {
         await reach(failpoints, 'mail claimed');
-        // There may be more of them: whoever finds one brings in another lane.
-        wake();
+        // Where one follows the other there are more of them: whoever finds that out brings in another lane.
+        if (sent > 0) wake();
         await deliver(claim);
+        sent += 1;
       }
     } catch (err) {
       log.error({ err }, 'the mail queue cannot be worked on; the next poll tries again');

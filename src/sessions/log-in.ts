@@ -1,4 +1,4 @@
-import { and, desc, eq, lte, or } from 'drizzle-orm';
+import { and, desc, eq, gt } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
@@ -31,14 +31,11 @@ const newSessionColumns = [
 type NewSession = Pick<SessionRow, (typeof newSessionColumns)[number]>;
 
 const newSessionRow = prepared('new_session', newSessionColumns, (db, row) => db.insert(sessions).values(row).returning());
-const expiredSessions = prepared('delete_expired_sessions', ['userId', 'now'], (db, { userId, now }) =>
-  db.delete(sessions).where(and(eq(sessions.userId, userId), or(lte(sessions.expiresAt, now), lte(sessions.idleExpiresAt, now)))),
-);
-const sessionsBeyond = prepared('sessions_beyond', ['userId', 'limit'], (db, { userId, limit }) =>
+const sessionsBeyond = prepared('sessions_beyond', ['userId', 'now', 'limit'], (db, { userId, now, limit }) =>
   db
     .select({ id: sessions.id })
     .from(sessions)
-    .where(eq(sessions.userId, userId))
+    .where(and(eq(sessions.userId, userId), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now)))
     .orderBy(desc(sessions.createdAt), desc(sessions.id))
     .offset(limit),
 );
@@ -64,9 +61,8 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
   const opened = await db.transaction(async (tx) => {
     const current = await lockUnchangedUser(tx, user);
     if (current === undefined) throw refused(services, user, origin);
-    await deleteExpiredSessions(tx, user.id, clock.now());
     const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
-    const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id), clock);
+    const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id, clock.now()), clock);
     await rememberNetwork(tx, user.id, clientDigests.of(origin.ip), clock.now());
     await recordEvent(tx, user.id, 'logged_in', origin, clock);
     return { session, user: current, ended };
@@ -112,12 +108,8 @@ async function insertSession(tx: Queryable, session: NewSession): Promise<Sessio
   return row as SessionRow;
 }
 
-/** Sessions that are over need not be told to anybody, and must not count against those that live. */
-async function deleteExpiredSessions(tx: Queryable, userId: string, now: Date): Promise<void> {
-  await expiredSessions(tx, { userId, now });
-}
-
-async function sessionsBeyondLimit(tx: Queryable, userId: string): Promise<string[]> {
-  const rows = await sessionsBeyond(tx, { userId, limit: maxSessions });
+/** Those that are over do not count against those that live; they are purged before long. */
+async function sessionsBeyondLimit(tx: Queryable, userId: string, now: Date): Promise<string[]> {
+  const rows = await sessionsBeyond(tx, { userId, now, limit: maxSessions });
   return rows.map(({ id }) => id);
 }
