@@ -41,6 +41,7 @@ export function openLogOutput({ output, capacity = defaultCapacity, tell }: LogO
   output.on('error', () => {});
   let waiting: string[] = [];
   let waitingLength = 0;
+  /** Or about to. */
   let isWriting = false;
   let dropped = 0;
 
@@ -51,14 +52,20 @@ export function openLogOutput({ output, capacity = defaultCapacity, tell }: LogO
     return lines;
   }
 
+  /** What comes within one turn of the event loop is written together: a write takes longer than all the rest of a line. */
+  function flushSoon(): void {
+    isWriting = true;
+    setImmediate(flush);
+  }
+
   function flush(): void {
     const lines = takeAll();
-    isWriting = true;
     sink.write(lines.join(''), (error) => {
       isWriting = false;
       if (error) dropped += lines.length;
-      else if (dropped > 0) tellDropped();
+      // First, so that there is room for the line that tells of those that are missing.
       if (waiting.length > 0) flush();
+      if (!error && dropped > 0) tellDropped();
     });
   }
 
@@ -77,7 +84,7 @@ export function openLogOutput({ output, capacity = defaultCapacity, tell }: LogO
       }
       waiting.push(line);
       waitingLength += line.length;
-      if (!isWriting) flush();
+      if (!isWriting) flushSoon();
     },
 
     async drained() {
@@ -96,7 +103,7 @@ function pipeSink(socket: Socket): Sink {
 }
 
 /**
- * A file takes a line at once, or not at all. What comes within one turn of the event loop is written together.
+ * A file takes a line at once, or not at all.
  *
  * A line that a full disk has cut off is ended before the next, which would be lost with it otherwise.
  */
@@ -117,7 +124,7 @@ function fileSink(file: Output): Sink {
   }
 
   return {
-    write: (text, done) => void setImmediate(done, write(text)),
+    write: (text, done) => done(write(text)),
     writeLast: write,
   };
 }

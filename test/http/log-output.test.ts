@@ -39,8 +39,12 @@ async function openPipe(t: Test) {
 t.test('lines that nobody reads wait, and are dropped when they are too many; how many is told when there is room', async (t) => {
   const { reading, output } = await openPipe(t);
   const told: number[] = [];
-  const log = openLogOutput({ output, capacity: 1000 * lineLength, tell: (dropped) => told.push(dropped) });
   const count = 20_000;
+  const tell = (dropped: number) => {
+    told.push(dropped);
+    log.write(line(count));
+  };
+  const log = openLogOutput({ output, capacity: 1000 * lineLength, tell });
   for (let index = 0; index < count; index += 1) {
     log.write(line(index));
     // So that what it takes meanwhile is written.
@@ -54,8 +58,6 @@ t.test('lines that nobody reads wait, and are dropped when they are too many; ho
     const { buffer, bytesRead } = await reading.read(Buffer.alloc(65_536));
     chunks.push(buffer.subarray(0, bytesRead));
   };
-  while (told.length === 0) await readOn();
-  log.write(line(count));
   while (!text().includes(line(count))) await readOn();
   const indexes = indexesIn(text());
   t.strictSame(
@@ -125,9 +127,9 @@ t.test('a line that a full disk has cut off is lost alone', async (t) => {
   }) as typeof fs.writeSync;
   syncBuiltinESMExports();
   log.write(line(1));
+  await log.drained();
   Object.assign(fs, { writeSync });
   syncBuiltinESMExports();
-  await log.drained();
   log.write(line(2));
   await log.drained();
   const [cutOff, ...lines] = (await readFile(path, 'utf8')).split('\n');
