@@ -6,6 +6,7 @@ import { parseEmail } from '../credentials/email.ts';
 import { problemFromError } from '../problems/from-error.ts';
 import { maxBodyBytes, maxUrlLength } from '../schemas.ts';
 import { createClientErrorHandler } from './client-error.ts';
+import { deferredCompilers } from './compilers.ts';
 import { logError } from './log-error.ts';
 import { sendProblem } from './plugin.ts';
 import { redact } from './redact.ts';
@@ -42,6 +43,7 @@ export function serverOptions(
     return503OnClosing: false,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: maxUrlLength },
+    schemaController: { compilersFactory: deferredCompilers() },
     ajv: {
       customOptions: {
         allErrors: true,
