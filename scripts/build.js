@@ -1,4 +1,4 @@
-// Compiles src/ into dist/, with the templates beside it and an empty embedded database to start from.
+// Compiles src/ into dist/, with the templates beside it, the service in few files, and an empty embedded database to start from.
 // With --if-stale it does so only when a source is newer than what was built; with --if-possible, only when the
 // compiler is installed, so that `npm ci --omit=dev` works on what was built elsewhere.
 import { spawnSync } from 'node:child_process';
@@ -18,6 +18,7 @@ if (process.argv.includes('--if-stale') && !isStale()) process.exit(0);
 
 compile();
 copyTemplates();
+await bundleService();
 await prepareEmptyDatabase();
 writeFileSync(stamp, '');
 
@@ -51,6 +52,12 @@ function copyTemplates() {
     mkdirSync(target, { recursive: true });
     cpSync(join(parentPath, name), join(target, name));
   }
+}
+
+/** Not before the compiler is known to be there, and the bundler with it. */
+async function bundleService() {
+  const { bundle } = await import('./bundle.js');
+  await bundle(source, output);
 }
 
 /** Copying an empty database takes a hundredth of the time that making one takes; remade when the engine changes. */

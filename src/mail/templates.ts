@@ -5,7 +5,7 @@ import { type MailKind, mailKinds } from '../db/kinds.ts';
 import { mailKindRules } from './mail-kinds.ts';
 import { type Language, languages } from './words/index.ts';
 
-const builtIn = fileURLToPath(new URL('./templates', import.meta.url));
+const builtIn = fileURLToPath(new URL('../mail/templates', import.meta.url));
 
 /** What a template is given. */
 interface MailView {

@@ -5,7 +5,7 @@ import { type Language, languages } from '../mail/words/index.ts';
 import { pageWords } from './words/index.ts';
 import { type PageKind, type PageText, pageKinds } from './words/words.ts';
 
-const builtIn = fileURLToPath(new URL('./templates', import.meta.url));
+const builtIn = fileURLToPath(new URL('../pages/templates', import.meta.url));
 const extension = '.html.eta';
 
 /** One input of a form. */

@@ -1,0 +1,1 @@
+export function bundle(source: string, output: string): Promise<void>;
