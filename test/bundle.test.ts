@@ -35,6 +35,7 @@ t.test('the service in few files is the service, and loads nothing that it has n
   const loaded = [...(await loadedBy(join(directory, 'dist/cli/main.js')))];
   const packages = loaded.filter((each) => !each.startsWith(directory) && !builtinModules.includes(each.replace('node:', '')));
   t.same(packages.sort(), ['@fastify/swagger-ui', '@node-rs/argon2']);
+  t.notMatch(loaded.join(' '), /password-policy/, 'the list of common passwords, for one');
   t.match(await readFile(join(directory, 'dist/bundle/LICENSES.txt'), 'utf8'), /^fastify [\d.]+ \(MIT\)\n\n[^-]*Copyright/m);
 
   const port = await freePort();

@@ -1,6 +1,5 @@
 import { type MemberFault, Problem } from '../problems/problem.ts';
 import type { LeakedPasswords } from './leaked-passwords.ts';
-import { isWeakPassword } from './password-policy.ts';
 
 interface NewPassword {
   /** How the request calls it. */
@@ -35,6 +34,8 @@ interface PasswordPolicyOptions {
 export function createPasswordPolicy({ serviceName, minLength, leakedPasswords }: PasswordPolicyOptions): PasswordPolicy {
   return {
     async requireStrong(password, { email, username }) {
+      // Tens of thousands of passwords, in memory from when the first is chosen.
+      const { isWeakPassword } = await import('./password-policy.ts');
       const isWeak = isWeakPassword(password, { words: [email, username, serviceName], minLength });
       if (isWeak || (await leakedPasswords.has(password))) throw new Problem('weak_password');
     },

@@ -1,8 +1,6 @@
 import { domainToUnicode } from 'node:url';
 import { dictionary } from '@zxcvbn-ts/language-common';
-
-/** NIST SP 800-63B-4 §3.1.1.2 wants at least 64 to be accepted; more than this only costs time. */
-export const maxPasswordLength = 128;
+import { codePoints } from './password-length.ts';
 
 /** Runs along the keyboard or the digits, in either direction, that lists of leaked passwords hold in many lengths. */
 const runs = ['1234567890'.repeat(13), 'abcdefghijklmnopqrstuvwxyz'.repeat(5), 'qwertyuiopasdfghjklzxcvbnm'].flatMap((run) => [
@@ -55,9 +53,4 @@ function contextWords(words: readonly string[]): string[] {
     })
     .map((word) => word.toLowerCase())
     .filter((word) => word.length >= 4);
-}
-
-/** The length as people count it: in characters, whatever they take to encode. */
-export function codePoints(text: string): number {
-  return [...text].length;
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { maxEmailLength } from '../credentials/email.ts';
-import { maxPasswordLength } from '../credentials/password-policy.ts';
+import { maxPasswordLength } from '../credentials/password-length.ts';
 import { maxUsernameLength, usernamePattern } from '../credentials/username.ts';
 import { anyText, maxUrlLength, text } from '../schemas.ts';
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { codePoints, maxPasswordLength } from '../credentials/password-policy.ts';
+import { codePoints, maxPasswordLength } from '../credentials/password-length.ts';
 import { originOf } from '../http/origin.ts';
 import { tokenParams } from '../identity/member-schemas.ts';
 import { findUserById, linkState, type UserRow } from '../identity/users.ts';

@@ -1,5 +1,6 @@
 import t from 'tap';
-import { codePoints, isWeakPassword } from '../../src/credentials/password-policy.ts';
+import { codePoints } from '../../src/credentials/password-length.ts';
+import { isWeakPassword } from '../../src/credentials/password-policy.ts';
 
 const context = { words: ['ada.lovelace@example.com', 'countess', 'Latchkey'], minLength: 8 };
 const isWeak = (password: string, words = context.words) => isWeakPassword(password, { ...context, words });
