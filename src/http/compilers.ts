@@ -7,7 +7,7 @@ type SerializerCompiler = FastifySerializerCompiler<unknown>;
 type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>;
 
 /**
- * Fastify's own compilers, which make a function of each schema, but only when it is first called: to make all of them takes a
+ * Fastify's own compilers, which make a function of each schema, but only when it is first called: to make all of them takes up to a
  * sixth of the start. A schema that cannot be compiled is the fault of a request then, and does not stop the start.
  */
 export function deferredCompilers(): CompilersFactory {
