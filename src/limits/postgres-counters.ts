@@ -1,8 +1,9 @@
 import { eq, inArray, lte, or, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
+import { prepared } from '../db/prepared.ts';
 import { rateLimits } from '../db/schema.ts';
-import { databaseTime } from '../db/time.ts';
+import { databaseTime, databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
 import type { Change, Counter, Counters } from './counters.ts';
 
 /** Counters in the database, by its time. Parallel requests share statements, so that a flood of them holds one connection at most. */
@@ -10,20 +11,14 @@ export function createPostgresCounters(db: Queryable, clock: Clock): Counters {
   return shareStatements((changes) => changeCounters(db, changes, clock));
 }
 
-/**
- * Changes counters in one statement, for what must be counted in the transaction of that which it counts.
- *
- * @param changes of which no two have the same key
- * @returns the counters by key
- */
-export async function changeCounters(db: Queryable, changes: readonly Change[], clock: Clock): Promise<ReadonlyMap<string, Counter>> {
-  const now = databaseTime(clock);
-  // In one order, since instances that lock the same rows in different orders would wait for each other.
-  const sorted = changes.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+/** With lists, so that it is one statement for any number of counters. */
+const changedCounters = prepared('changed_counters', ['keys', 'uses', 'windows', 'offset'], (db, { keys, uses, windows, offset }) => {
+  const now = databaseTimePlus(offset);
+  const changes = sql`unnest(${keys}::text[], ${uses}::int[], ${windows}::float8[]) as change (key, used, seconds)`;
   const isLive = sql`${rateLimits.resetsAt} > ${now}`;
-  const rows = await db
+  return db
     .insert(rateLimits)
-    .values(sorted.map(({ key, by, windowSeconds }) => ({ key, used: by, resetsAt: databaseTime(clock, windowSeconds) })))
+    .select(sql`select key, used, ${now} + seconds * interval '1 second' from ${changes}`)
     .onConflictDoUpdate({
       target: rateLimits.key,
       set: {
@@ -37,6 +32,23 @@ export async function changeCounters(db: Queryable, changes: readonly Change[], 
       used: rateLimits.used,
       resetsInSeconds: sql<number>`extract(epoch from ${rateLimits.resetsAt} - (${now}))::float8`,
     });
+});
+
+/**
+ * Changes counters in one statement, for what must be counted in the transaction of that which it counts.
+ *
+ * @param changes of which no two have the same key
+ * @returns the counters by key
+ */
+export async function changeCounters(db: Queryable, changes: readonly Change[], clock: Clock): Promise<ReadonlyMap<string, Counter>> {
+  // In one order, since instances that lock the same rows in different orders would wait for each other.
+  const sorted = changes.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  const rows = await changedCounters(db, {
+    keys: sorted.map(({ key }) => key),
+    uses: sorted.map(({ by }) => by),
+    windows: sorted.map(({ windowSeconds }) => windowSeconds),
+    offset: millisecondsFromNow(clock),
+  });
   return new Map(rows.map(({ key, ...counter }) => [key, counter]));
 }
 
@@ -48,7 +60,7 @@ export async function purgeCounters(db: Queryable, clock: Clock, limit: number):
   return (await db.delete(rateLimits).where(inArray(rateLimits.key, over)).returning({ key: rateLimits.key })).length;
 }
 
-/** A statement can have 65,535 parameters; a request has some five counters, of three each. */
+/** Requests that share a statement: nobody waits for long. */
 const batchSize = 500;
 
 interface Waiter {
