@@ -29,7 +29,7 @@ import type { Services } from './services.ts';
 import { createTelemetry } from './telemetry.ts';
 import { createAccessTokens } from './tokens/access-token.ts';
 import { type ActionTokens, actionTokenJwtOptions, createActionTokens, purposeKeys } from './tokens/action-token.ts';
-import { openKeyRing } from './tokens/key-ring.ts';
+import { type KeyRing, openKeyRing } from './tokens/key-ring.ts';
 import { createRefreshTokens } from './tokens/refresh-token.ts';
 
 export interface Foundations {
@@ -64,7 +64,7 @@ export async function createServices(app: FastifyInstance, foundations: Foundati
   const revocations = closeWith(app, await openRevocationFeed({ db: feedDb, clock, accessTtlSeconds, log: app.log }));
   if (worksInBackground) closeWith(app, startPurging({ db, clock, retention: config.retention, revocations }, app.log));
   const eventBuffer = closeWith(app, createEventBuffer({ db, log: app.log }));
-  const actionTokens = await createAllActionTokens(app, foundations);
+  const actionTokens = await createAllActionTokens(app, foundations, keyRing);
   const { mailbox, worker } = await startMail(app, foundations, { actionTokens, telemetry });
   const formProofs = createFormProofs(secrets);
   const clientDigests = createClientDigests(secrets);
@@ -123,10 +123,15 @@ function passwordPolicyOf({ log }: FastifyInstance, { serviceName, passwords }: 
   return createPasswordPolicy({ serviceName, minLength, leakedPasswords });
 }
 
-async function createAllActionTokens(app: FastifyInstance, { config, clock, secrets }: Foundations): Promise<Services['actionTokens']> {
+async function createAllActionTokens(
+  app: FastifyInstance,
+  { config, clock, secrets }: Foundations,
+  keyRing: Pick<KeyRing, 'lastRevocation'>,
+): Promise<Services['actionTokens']> {
   const issuer = config.server.publicUrl;
   async function forPurpose(purpose: Purpose): Promise<ActionTokens> {
-    const options = { purpose, keys: purposeKeys(secrets, purpose), issuer, ttlSeconds: config.tokens.actionTtlSeconds[purpose], clock };
+    const ttlSeconds = config.tokens.actionTtlSeconds[purpose];
+    const options = { purpose, keys: purposeKeys(secrets, purpose), issuer, ttlSeconds, clock, voidUntil: keyRing.lastRevocation };
     await app.register(fastifyJwt, actionTokenJwtOptions(options));
     return createActionTokens(app.jwt[purpose], options);
   }

@@ -18,12 +18,14 @@ const list: Command = {
 
 const rotate: Command = {
   usage: 'keys rotate [--revoke-all]',
-  purpose: 'make another key; --revoke-all also ends all others at once, and every access token with them',
+  purpose: 'make another key; --revoke-all also ends all others at once, and with them every access token and every link in a mail',
   async run(args, config, console) {
     const { values } = parse(args, { 'revoke-all': { type: 'boolean' } }, 0);
     if (values['revoke-all']) {
       await renew(config, console, { revoke: () => true });
-      console.say('All keys are revoked; another one signs. Clients refresh their sessions within a minute.');
+      console.say(
+        'All keys are revoked; another one signs. Clients refresh their sessions within a minute; links in mails of before are over.',
+      );
     } else {
       await renew(config, console, { always: true });
       console.say(`Another key is published, and signs in ${publicationLeadSeconds / 60} minutes.`);
@@ -33,7 +35,7 @@ const rotate: Command = {
 
 const revoke: Command = {
   usage: 'keys revoke KID',
-  purpose: 'end a key, and every access token that it signed, everywhere within a minute',
+  purpose: 'end a key, every access token that it signed, and every link in a mail of before, everywhere within a minute',
   async run(args, config, console) {
     const { words } = parse(args, {}, 1);
     await renew(config, console, { revoke: ({ kid }) => kid === words[0], expect: words[0] as string });

@@ -34,11 +34,11 @@ export interface ActionTokens {
    * Reads a token; does not know whether its state is still that of the account: ask {@link ActionTokens.isSignedOver}.
    *
    * @throws Problem `invalid_token` when it is forged, malformed or for another purpose
-   * @throws Problem `expired_token` when `clock.now()` has reached its `exp`
+   * @throws Problem `expired_token` when `clock.now()` has reached its `exp`, or a signing key was revoked since it was signed
    */
   read(token: string): ActionClaims;
   /**
-   * Reads a token whose time may be over: good for nothing but sending another one.
+   * Reads a token that may be over: good for nothing but sending another one.
    *
    * @throws Problem `invalid_token` as {@link ActionTokens.read} does
    */
@@ -53,6 +53,8 @@ interface ActionTokenOptions {
   readonly issuer: string;
   readonly ttlSeconds: number;
   readonly clock: Clock;
+  /** Until when tokens were signed that are not to be believed any longer; null when there are none. */
+  readonly voidUntil: () => Date | null;
 }
 
 /** The keys of a purpose, in the form that the JWT plugin takes for HS256. */
@@ -85,7 +87,7 @@ export function actionTokenJwtOptions({
   };
 }
 
-export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock }: ActionTokenOptions): ActionTokens {
+export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock, voidUntil }: ActionTokenOptions): ActionTokens {
   const digest = (state: string, key: string) => createHmac('sha256', key).update(state).digest();
 
   function verified(token: string): unknown {
@@ -118,6 +120,8 @@ export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock }: Action
     read(token) {
       const payload = peek(token);
       if (clock.now().getTime() >= payload.exp * 1000) throw new Problem('expired_token');
+      // To the second: what was signed in that same one may be from before.
+      if (payload.iat * 1000 <= (voidUntil()?.getTime() ?? Number.NEGATIVE_INFINITY)) throw new Problem('expired_token');
       return payload;
     },
 

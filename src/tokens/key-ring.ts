@@ -1,7 +1,14 @@
 import { createPublicKey } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { deleteSigningKeys, type Replacement, readSigningKeys, renewSigningKeys, type SigningKey } from './signing-keys.ts';
+import {
+  deleteSigningKeys,
+  findLastRevocation,
+  type Replacement,
+  readSigningKeys,
+  renewSigningKeys,
+  type SigningKey,
+} from './signing-keys.ts';
 
 /** A public key as it is published (RFC 7517). */
 export interface PublishedKey {
@@ -21,6 +28,8 @@ export interface KeyRing {
   /** The PEM of a key that is published; undefined for a `kid` that is not ours, or no longer. */
   publicKey(kid: string): string | undefined;
   published(): PublishedKey[];
+  /** When a key was revoked last: whatever else was signed until then is not to be believed either. Null when none ever was. */
+  lastRevocation(): Date | null;
   /** Looks at the database again, rotates when it is time, and lets go of keys of which every token is dead. */
   refresh(): Promise<void>;
   /** Tells when a key has gone, so that what was verified with it is not believed any longer. */
@@ -44,6 +53,7 @@ const dayMs = 24 * 3600 * 1000;
 export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlSeconds }: KeyRingOptions): Promise<KeyRing> {
   const listeners: (() => void)[] = [];
   let keys: readonly SigningKey[] = [];
+  let lastRevocation: Date | null = null;
 
   function decide(candidates: readonly SigningKey[]): Replacement {
     const newest = candidates.at(-1);
@@ -61,6 +71,7 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
   async function refresh(): Promise<void> {
     const before = keys.map(({ kid }) => kid);
     keys = await readSigningKeys(db, secrets);
+    lastRevocation = await findLastRevocation(db);
     if (decide(keys) !== 'none') keys = await renewSigningKeys(db, { secrets, clock, decide });
     const over = keys.filter((_, index) => isSignedOver(index));
     await deleteSigningKeys(
@@ -81,6 +92,7 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
     },
     publicKey: (kid) => keys.find((key) => key.kid === kid)?.publicKey,
     published: () => keys.map(present),
+    lastRevocation: () => lastRevocation,
     refresh,
     onChange: (listener) => void listeners.push(listener),
   };

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { asc, eq, sql } from 'drizzle-orm';
+import { asc, eq, max, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { signingKeys } from '../db/schema.ts';
@@ -48,6 +48,12 @@ export async function readSigningKeys(db: Queryable, secrets: readonly string[])
   const rows = await db.select().from(signingKeys).orderBy(asc(signingKeys.activatesAt), asc(signingKeys.kid));
   const live = rows.filter(({ revokedAt }) => revokedAt === null);
   return Promise.all(live.map((row) => open(db, row, sealingKeys)));
+}
+
+/** When a key was revoked last; null when none ever was. */
+export async function findLastRevocation(db: Queryable): Promise<Date | null> {
+  const [row] = await db.select({ at: max(signingKeys.revokedAt) }).from(signingKeys);
+  return row?.at ?? null;
 }
 
 async function open(db: Queryable, row: SigningKeyRow, sealingKeys: readonly Buffer[]): Promise<SigningKey> {

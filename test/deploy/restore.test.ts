@@ -3,9 +3,9 @@ import t from 'tap';
 import { run } from '../support/cli.ts';
 import { asPostgres, noPostgres, startCluster } from '../support/cluster.ts';
 import { startMailServer } from '../support/mail-server.ts';
-import { confirmedPerson, type HeldSession, openSession } from '../support/person.ts';
+import { confirmedPerson, type HeldSession, openSession, resetToken } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
-import { startInstance } from '../support/service.ts';
+import { type Service, startInstance } from '../support/service.ts';
 
 t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, async (t) => {
   const cluster = await startCluster(t);
@@ -22,11 +22,16 @@ t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, 
     const instance = await startInstance(t, env);
     return { ...instance, mailServer };
   }
+  /** A password that is refused does not spend it. */
+  const useLink = (service: Pick<Service, 'post'>, newPassword: string) =>
+    service.post('/auth/password/reset', { token: link, newPassword });
   const dump = join(cluster.directory, 'latchkey.dump');
 
   const first = await start();
   const person = await confirmedPerson(first);
   const [stolen, kept, refreshed] = [await openSession(first, person), await openSession(first, person), await openSession(first, person)];
+  const forgetful = await confirmedPerson(first);
+  const link = await resetToken(first, forgetful);
   asPostgres('pg_dump', '--format=custom', `--file=${dump}`, env.DATABASE_URL);
 
   // What happens until the disaster.
@@ -35,6 +40,9 @@ t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, 
   const newPassword = 'another passphrase entirely';
   const changed = { currentPassword: person.password, newPassword };
   t.equal((await first.request('PUT', '/auth/password', { token: kept.accessToken, body: changed })).status, 204);
+  const reset = { token: link, newPassword: 'a passphrase that is remembered' };
+  t.equal((await first.post('/auth/password/reset', reset)).status, 204);
+  refused(t, await first.post('/auth/password/reset', reset), 410, 'used_token');
   const late = await confirmedPerson(first);
   const { accessToken: ofNobody } = await openSession(first, late);
   const { accessToken: recent } = await openSession(first, { ...person, password: newPassword });
@@ -60,13 +68,15 @@ t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, 
     );
     refused(t, await service.post('/auth/login', { email: person.email, password: newPassword }), 401, 'invalid_credentials');
     refused(t, await service.post('/auth/refresh', { refreshToken: another }), 401, 'invalid_refresh_token');
+    refused(t, await useLink(service, 'password'), 400, 'weak_password', 'a password, but not the link that was used');
     await service.app.close();
   });
 
-  t.test('keys rotate --revoke-all ends every access token, and no session', async (t) => {
+  t.test('keys rotate --revoke-all ends every access token and link, and no session', async (t) => {
     t.match(await run('keys rotate --revoke-all', env), { status: 0, complaints: '' });
     const service = await start();
     for (const token of [stolen.accessToken, ofNobody, recent]) refused(t, await service.get('/secret', { token }), 401, 'unauthenticated');
+    refused(t, await useLink(service, 'a passphrase of a thief'), 410, 'expired_token');
     const { status, body } = await service.post('/auth/refresh', { refreshToken: stolen.refreshToken });
     t.equal(status, 200, 'the refresh token of the session that was ended still works');
     t.equal((await service.get('/secret', { token: body.accessToken })).status, 200);

@@ -26,6 +26,7 @@ const keys: KeyRing = {
   published: () => [],
   refresh: async () => {},
   onChange: () => {},
+  lastRevocation: () => null,
 };
 
 function makeKey(kid: string): SigningKey {

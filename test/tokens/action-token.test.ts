@@ -11,10 +11,20 @@ const subject = '01946d5e-7b1c-7a3e-8f2d-0123456789ab';
 const secret = 'the secret of these tests, long enough';
 const issuer = 'https://accounts.example.com';
 
-async function createTokens(t: Test, { secrets = [secret], clock = new ManualClock() } = {}): Promise<ActionTokens> {
+async function createTokens(
+  t: Test,
+  { secrets = [secret], clock = new ManualClock(), voidUntil = (): Date | null => null } = {},
+): Promise<ActionTokens> {
   const app = fastify();
   t.teardown(() => app.close());
-  const options = { purpose: 'confirmation', keys: purposeKeys(secrets, 'confirmation'), issuer, ttlSeconds: 3600, clock } as const;
+  const options = {
+    purpose: 'confirmation',
+    keys: purposeKeys(secrets, 'confirmation'),
+    issuer,
+    ttlSeconds: 3600,
+    clock,
+    voidUntil,
+  } as const;
   await app.register(fastifyJwt, actionTokenJwtOptions(options));
   await app.ready();
   return createActionTokens(app.jwt.confirmation, options);
@@ -64,6 +74,23 @@ t.test('C05: a token is good to the last second of its time, and expired from th
   t.match(await readAt(endMs - 1), { sub: subject });
   await t.rejects(readAt(endMs), { code: 'expired_token', status: 410 });
   await t.rejects(readAt(endMs + 1000), { code: 'expired_token', status: 410 });
+});
+
+t.test('a token from before the last revocation is over, and good for asking for another one', async (t) => {
+  let revokedAt: Date | null = null;
+  const clock = new ManualClock();
+  const tokens = await createTokens(t, { clock, voidUntil: () => revokedAt });
+  const token = tokens.mint(subject, 'state');
+  const iatMs = Number(decodeJwt(token).iat) * 1000;
+  revokedAt = new Date(iatMs - 1);
+  t.match(tokens.read(token), { sub: subject });
+  for (const laterMs of [0, 999, 60_000]) {
+    revokedAt = new Date(iatMs + laterMs);
+    t.throws(() => tokens.read(token), { code: 'expired_token', status: 410 });
+  }
+  t.match(tokens.peek(token), { sub: subject });
+  clock.advance({ minutes: 2 });
+  t.match(tokens.read(tokens.mint(subject, 'state')), { sub: subject });
 });
 
 t.test('a token of an older secret is read, and over its state, until that secret is gone', async (t) => {

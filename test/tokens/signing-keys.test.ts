@@ -110,10 +110,13 @@ t.test('signing keys', async (t) => {
       });
       await ring.refresh();
       t.equal(told, 0);
+      t.equal(ring.lastRevocation(), null);
+      const at = clock.now();
       await renewSigningKeys(db, { secrets, clock, revoke: (key) => key.kid === kid, decide: () => 'none' });
       await ring.refresh();
       t.equal(told, 1);
       t.equal(ring.publicKey(kid), undefined);
+      t.ok((ring.lastRevocation() ?? 0) >= at, 'what else was signed until then is known to be void');
       t.not(ring.current().kid, kid);
     },
   );
