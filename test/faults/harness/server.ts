@@ -26,7 +26,7 @@ interface ServerOptions {
   readonly data: string;
   readonly log: string;
   /** Of whom it is a copy, that follows; otherwise it begins with nothing. */
-  readonly follows?: Server;
+  readonly follows?: Pick<Server, 'port'>;
 }
 
 const settings = `
