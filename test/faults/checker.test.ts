@@ -86,6 +86,14 @@ const violations: readonly (readonly [Invariant, string, Evidence])[] = [
   ['I2', 'two mails come for one registration', { ...good, copies: [...good.copies, copy(700, { recipient: bob.email })] }],
   ['I2', 'a copy comes for no reason', { ...good, copies: [...good.copies, copy(700)] }],
   ['I2', 'a copy comes for a fault of the database', { ...good, copies: [...good.copies, copy(10_500), copy(60_000)] }],
+  [
+    'I2',
+    'a mail comes later than that, when two faults at the same time are counted once',
+    {
+      ...{ ...good, copies: [copy(450), { ...good.copies[1], at: 182_511 } as Copy] },
+      faults: [...good.faults, { kind: 'smtp: black hole', from: 9500, to: 11_500 }],
+    },
+  ],
   ['I2', 'two copies come for one crash', { ...good, deaths: [1000], copies: [...good.copies, copy(2000), copy(2500)] }],
   [
     'I2',
@@ -182,6 +190,13 @@ t.test('what cannot be is found', async (t) => {
 t.test('what may be is not found', async (t) => {
   const allowed: readonly (readonly [string, Evidence])[] = [
     ['a copy after a crash', { ...good, deaths: [1000], copies: [...good.copies, copy(60_000)] }],
+    [
+      'a copy after a crash, before which the database could not be told of the first',
+      {
+        ...{ ...good, deaths: [15_500], copies: [...good.copies, copy(9000), copy(60_000)].slice(1) },
+        faults: [{ kind: 'postgres: black hole', from: 8500, to: 15_000 }],
+      },
+    ],
     ['a copy of a mail that was not answered', { ...good, copies: [copy(450, { isUnanswered: true }), ...good.copies] }],
     [
       'a session that another instance, whose clock is behind, does not believe yet',

@@ -32,7 +32,7 @@ export interface FaultyMailServer {
   readonly url: string;
   /** What was taken so far; whoever needs none of it any longer may empty it. */
   readonly taken: TakenMail[];
-  /** Emits `connection`, `recipient`, `data` and `taken`. */
+  /** Emits `connection`, `recipient`, `data` and `taken`, and `failed` for each mail that has met a fault. */
   readonly events: EventEmitter;
   /** What goes wrong from now on. */
   fail(faults: Faults): void;
@@ -62,10 +62,15 @@ export async function createFaultyMailServer(t: Lifetime): Promise<FaultyMailSer
       if (faults.credentials === undefined) return callback(null, { user: 'service' });
       callback(refusal(faults.credentials));
     },
-    onMailFrom: (_address, _session, callback) => callback(faults.sender === undefined ? null : refusal(faults.sender)),
+    onMailFrom(_address, _session, callback) {
+      if (faults.sender === undefined) return callback(null);
+      events.emit('failed');
+      callback(refusal(faults.sender));
+    },
     onRcptTo({ address }, _session, callback) {
       const code = faults.recipient?.(address);
       events.emit('recipient', address);
+      if (code !== undefined) events.emit('failed');
       callback(code === undefined ? null : refusal(code));
     },
     async onData(stream, session, callback) {
@@ -78,6 +83,7 @@ export async function createFaultyMailServer(t: Lifetime): Promise<FaultyMailSer
       events.emit('data', recipients[0]);
       await hold;
       const outcome = message?.(recipients[0] ?? '');
+      if (outcome !== undefined) events.emit('failed');
       if (typeof outcome === 'number') return callback(refusal(outcome));
       taken.push({ ...(await simpleParser(source)), recipients, source });
       events.emit('taken');

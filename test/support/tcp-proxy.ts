@@ -14,6 +14,8 @@ export interface TcpProxy {
   cut(): void;
   /** Lets everything through so much later, each way, in order. */
   delay(ms: number): void;
+  /** How often something that was under way has met what is broken: a connection that was cut, what came late or was held back. */
+  hits(): number;
   /** Stands before another port from now on; connections that there are stay. */
   redirect(port: number): void;
 }
@@ -26,6 +28,7 @@ export async function startProxy(t: Lifetime, firstTargetPort: number): Promise<
   let targetPort = firstTargetPort;
   let isOpen = true;
   let delayMs = 0;
+  let hits = 0;
 
   /** Writes later what would not have arrived yet, and after what came before. */
   function deliverTo(to: Socket): (chunk: Buffer) => void {
@@ -34,6 +37,7 @@ export async function startProxy(t: Lifetime, firstTargetPort: number): Promise<
     return (chunk) => {
       if (delayMs === 0 && waiting === 0) return void to.write(chunk);
       waiting += 1;
+      if (delayMs > 0) hits += 1;
       const arrival = pause(delayMs);
       last = last.then(async () => {
         await arrival;
@@ -44,6 +48,7 @@ export async function startProxy(t: Lifetime, firstTargetPort: number): Promise<
   }
 
   const server = createServer((client) => {
+    if (!isOpen) hits += 1;
     const target = connect(targetPort, '127.0.0.1');
     const pairs = [
       [client, target],
@@ -63,6 +68,7 @@ export async function startProxy(t: Lifetime, firstTargetPort: number): Promise<
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const cut = () => {
+    hits += sockets.size;
     for (const socket of sockets) socket.destroy();
   };
   t.teardown(() => {
@@ -79,11 +85,15 @@ export async function startProxy(t: Lifetime, firstTargetPort: number): Promise<
     restore() {
       isOpen = true;
       delayMs = 0;
-      for (const socket of sockets) socket.resume();
+      for (const socket of sockets) {
+        if (socket.readableLength > 0) hits += 1;
+        socket.resume();
+      }
       for (const orphan of orphans) orphan.destroy();
       orphans.clear();
     },
     cut,
+    hits: () => hits,
     delay(ms) {
       delayMs = ms;
     },

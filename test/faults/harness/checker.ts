@@ -143,9 +143,15 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
   },
 };
 
-/** From one time to another, without the time in which something was broken. */
+/** From one time to another, without the time in which something was broken; what was broken twice at once counts once. */
 function waited({ faults }: Pick<Evidence, 'faults'>, from: number, to: number): number {
-  const broken = faults.reduce((sum, fault) => sum + Math.max(0, Math.min(to, fault.to) - Math.max(from, fault.from)), 0);
+  let broken = 0;
+  let counted = from;
+  for (const fault of [...faults].sort((a, b) => a.from - b.from)) {
+    const end = Math.min(to, fault.to);
+    broken += Math.max(0, end - Math.max(counted, fault.from));
+    counted = Math.max(counted, end);
+  }
   return to - from - broken;
 }
 

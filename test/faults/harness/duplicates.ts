@@ -16,9 +16,16 @@ const answeredWithinMs = 1000;
 
 /** Each copy but the first of each mail, with what befell the copy before it; one death is no excuse for two of them. */
 export function findDuplicates({ copies, deaths, faults }: Pick<Evidence, 'copies' | 'deaths' | 'faults'>): Duplicate[] {
+  /** Until when its sender could not be answered, or not note that, since something else was broken, too. */
+  function lastObstacle(at: number): number {
+    const obstacles = faults.filter(({ kind, from, to }) => !kind.startsWith('instance: ') && from <= at + notedWithinMs && to >= at);
+    return Math.max(at, ...obstacles.map(({ to }) => to));
+  }
+
   function excuseOf({ at, isUnanswered }: Copy, spent: Set<number>): Duplicate['excuse'] {
     if (isUnanswered) return 'unanswered';
-    const death = deaths.find((time) => !spent.has(time) && time >= at - answeredWithinMs && time <= at + notedWithinMs);
+    const notedBy = notedWithinMs + lastObstacle(at);
+    const death = deaths.find((time) => !spent.has(time) && time >= at - answeredWithinMs && time <= notedBy);
     if (death !== undefined) {
       spent.add(death);
       return 'crash';

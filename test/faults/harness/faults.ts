@@ -35,25 +35,41 @@ function someLinks({ instances, random }: Arena, to: keyof Instance['links']): T
   return victims.map(({ links }) => links[to]);
 }
 
-async function cut(arena: Arena, to: keyof Instance['links']): Promise<void> {
+/** Answers whether anything that was under way has met what was broken meanwhile. */
+async function hitting(counters: readonly { hits(): number }[], work: () => Promise<unknown>): Promise<boolean> {
+  const count = () => counters.reduce((sum, counter) => sum + counter.hits(), 0);
+  const before = count();
+  await work();
+  return count() > before;
+}
+
+async function cut(arena: Arena, to: keyof Instance['links']): Promise<boolean> {
   const links = someLinks(arena, to);
+  return hitting(links, () => cutAgain(arena, links));
+}
+
+async function cutAgain(arena: Arena, links: readonly TcpProxy[]): Promise<void> {
   for (let times = arena.random.between(3, 8); times > 0; times -= 1) {
     for (const link of links) link.cut();
     await pause(arena.random.between(100, 800));
   }
 }
 
-async function obstruct(arena: Arena, to: keyof Instance['links'], how: (link: TcpProxy) => void, forMs?: number): Promise<void> {
+async function obstruct(arena: Arena, to: keyof Instance['links'], how: (link: TcpProxy) => void, forMs?: number): Promise<boolean> {
   const links = someLinks(arena, to);
-  for (const link of links) how(link);
-  await (forMs === undefined ? lasting(arena.random) : pause(forMs));
-  for (const link of links) link.restore();
+  return hitting(links, async () => {
+    for (const link of links) how(link);
+    await (forMs === undefined ? lasting(arena.random) : pause(forMs));
+    for (const link of links) link.restore();
+  });
 }
 
-async function refuse({ sink, random }: Arena, faults: Parameters<Sink['fail']>[0]): Promise<void> {
-  sink.fail(faults);
-  await lasting(random);
-  sink.fail({});
+function refuse({ sink, random }: Arena, faults: Parameters<Sink['fail']>[0]): Promise<boolean> {
+  return hitting([sink], async () => {
+    sink.fail(faults);
+    await lasting(random);
+    sink.fail({});
+  });
 }
 
 async function fillDisk({ database, volume }: Arena, meanwhile: () => Promise<unknown>): Promise<void> {
@@ -147,18 +163,21 @@ export const faults = {
   'smtp: 550 to one recipient': {
     async inject(arena) {
       const refusal = refuse(arena, { recipient: (address) => (address.endsWith(`@${refusedDomain}`) ? 550 : undefined) });
-      await Promise.all([refusal, arena.registerAt(refusedDomain)]);
+      const [hasHit] = await Promise.all([refusal, arena.registerAt(refusedDomain)]);
+      return hasHit;
     },
   },
   'smtp: hangs after DATA, and never answers': {
     leavesDataUnanswered: true,
-    async inject({ random, sink }) {
-      const hold = lasting(random);
-      sink.fail({ hold, message: () => 'reset' });
-      await hold;
-      // Until those that were held have been dropped.
-      await pause(300);
-      sink.fail({});
+    inject({ random, sink }) {
+      return hitting([sink], async () => {
+        const hold = lasting(random);
+        sink.fail({ hold, message: () => 'reset' });
+        await hold;
+        // Until those that were held have been dropped.
+        await pause(300);
+        sink.fail({});
+      });
     },
   },
 } as const satisfies Readonly<Record<string, Fault>>;
@@ -169,6 +188,14 @@ export const faultKinds = Object.keys(faults) as FaultKind[];
 /** Why a kind of fault cannot be had here; undefined when it can. */
 export function whyNot(kind: FaultKind, { volume }: Pick<Arena, 'volume'>): string | undefined {
   return kind.startsWith('postgres: disk full') && 'missing' in volume ? volume.missing : undefined;
+}
+
+/** What a kind of fault breaks: two of the same are never broken at the same time. */
+const target = (kind: FaultKind) => kind.split(':')[0];
+
+/** Kinds that may be there at the same time as another. */
+export function companionsOf(kind: FaultKind): FaultKind[] {
+  return faultKinds.filter((other) => target(other) !== target(kind));
 }
 
 export function leavesDataUnanswered(kind: FaultKind): boolean {

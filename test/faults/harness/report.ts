@@ -33,11 +33,15 @@ function operationRows(history: readonly Entry[]): Row[] {
 }
 
 function faultRows(injected: readonly Injected[]): Row[] {
-  return [...groupBy(injected, ({ kind }) => kind)].sort().map(([kind, times]) => {
-    const gaps = spread(times.map(({ unavailableMs }) => unavailableMs));
-    const recoveries = spread(times.map(({ recoveredAfterMs = Number.POSITIVE_INFINITY }) => recoveredAfterMs));
-    return [kind, times.length, gaps.median, gaps.worst, recoveries.median, recoveries.worst];
-  });
+  // What was there at the same time as something else says nothing of either; two that were are two lines, one below each.
+  const name = ({ kind, beside }: Injected) => (beside === undefined ? kind : `${kind}, and ${beside}`);
+  return [...groupBy(injected, name)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([kind, times]) => {
+      const gaps = spread(times.map(({ unavailableMs }) => unavailableMs));
+      const recoveries = spread(times.map(({ recoveredAfterMs = Number.POSITIVE_INFINITY }) => recoveredAfterMs));
+      return [kind, times.length, gaps.median, gaps.worst, recoveries.median, recoveries.worst];
+    });
 }
 
 function spread(values: readonly number[]): { median: number; worst: number } {

@@ -19,6 +19,8 @@ export interface Sink {
   /** Addresses that it has refused for good. */
   readonly refused: ReadonlySet<string>;
   fail(faults: Faults): void;
+  /** How many mails have met what it was told to do to them. */
+  hits(): number;
   /** The token of the newest link with such a path that came to an address at or after a time. */
   newestToken(recipient: string, path: string, since?: number): string | undefined;
 }
@@ -32,8 +34,12 @@ export async function startSink(run: Lifetime, now: () => number): Promise<Sink>
   const refused = new Set<string>();
   const links = new Map<string, Copy[]>();
   let faults: Faults = {};
+  let hits = 0;
   mailServer.events.on('recipient', (address: string) => {
     if (faults.recipient?.(address) === 550) refused.add(address.toLowerCase());
+  });
+  mailServer.events.on('failed', () => {
+    hits += 1;
   });
   mailServer.events.on('taken', () => {
     for (const mail of mailServer.taken.splice(0)) {
@@ -51,6 +57,7 @@ export async function startSink(run: Lifetime, now: () => number): Promise<Sink>
     port: Number(new URL(mailServer.url).port),
     copies,
     refused,
+    hits: () => hits,
     fail(next) {
       faults = next;
       mailServer.fail(next);

@@ -25,6 +25,9 @@ export interface Observed {
 
 /** From when what was broken is whole again: after a restart of PostgreSQL (Z10), and after everything else (Z29). */
 const recoversWithinMs = (kind: FaultKind) => (/restart|postmaster/.test(kind) ? 5000 : 10_000);
+/** Of two faults at the same time, the slower one counts. */
+const recoveryOf = ({ kind, beside = kind }: Pick<Injected, 'kind' | 'beside'>) =>
+  Math.max(recoversWithinMs(kind), recoversWithinMs(beside));
 
 /** What clients must have succeeded in, and how often a minute at least. */
 const mustSucceed: Partial<Record<Operation, number>> = {
@@ -35,7 +38,7 @@ const mustSucceed: Partial<Record<Operation, number>> = {
 export function judge({ evidence, injected, mishap, kinds, leftOver, unexpectedEnds }: Observed): Assertion[] {
   const violations = groupBy(check(evidence), ({ invariant }) => invariant);
   const byKind = groupBy(injected, ({ kind }) => kind);
-  const isSlow = ({ kind, recoveredAfterMs = Number.POSITIVE_INFINITY }: Injected) => recoveredAfterMs > recoversWithinMs(kind);
+  const isSlow = ({ recoveredAfterMs = Number.POSITIVE_INFINITY, ...fault }: Injected) => recoveredAfterMs > recoveryOf(fault);
   const tried = new Set(evidence.history.map(({ operation }) => operation));
   return [
     ...(Object.keys(invariants) as Invariant[]).map((invariant) => ({
@@ -50,7 +53,7 @@ export function judge({ evidence, injected, mishap, kinds, leftOver, unexpectedE
           what: `${kind}: recovered from within ${recoversWithinMs(kind)} ms`,
           complaints: (byKind.get(kind) ?? [])
             .filter(isSlow)
-            .map(({ from, recoveredAfterMs }) => `at ${from}: after ${recoveredAfterMs} ms`),
+            .map(({ from, recoveredAfterMs, beside }) => `at ${from}${beside ? `, beside ${beside}` : ''}: after ${recoveredAfterMs} ms`),
         },
       ]),
     { what: 'faults could be injected', complaints: mishap ? [`${mishap.kind}: ${mishap.error}`] : kinds.length === 0 ? ['none'] : [] },
@@ -92,6 +95,9 @@ const marginMs = 2000;
 function withoutAnswer(history: readonly Entry[], injected: readonly Injected[]): Entry[] {
   const broken = injected
     .filter(({ kind }) => !kind.startsWith('smtp: '))
-    .map(({ from, to, recoveredAfterMs = Number.POSITIVE_INFINITY }) => ({ from: from - marginMs, to: to + recoveredAfterMs + marginMs }));
+    .map(({ from, wholeAt, recoveredAfterMs = Number.POSITIVE_INFINITY }) => ({
+      from: from - marginMs,
+      to: wholeAt + recoveredAfterMs + marginMs,
+    }));
   return history.filter(({ outcome, start, end }) => outcome === 'unknown' && !broken.some(({ from, to }) => start <= to && end >= from));
 }
