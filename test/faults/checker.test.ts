@@ -26,7 +26,7 @@ const unknown = { outcome: 'unknown' } as const;
 const goodHistory: readonly Entry[] = [
   entry('register', 0, unknown),
   entry('register', 400, { ...refusal(409, 'email_taken'), since: 0 }),
-  entry('register', 500, { person: 'bob@example.com' }),
+  entry('register', 500, { person: 'bob@example.com', username: 'bob' }),
   entry('log in', 600, { session: 'first' }),
   entry('read', 700, { ...refusal(403, 'unconfirmed'), session: 'first' }),
   entry('confirm', 800, unknown),
@@ -47,6 +47,8 @@ const goodHistory: readonly Entry[] = [
   entry('reset with a spent token', 32_000, { ...refusal(410, 'used_token'), token: 'link' }),
   entry('read as a stranger', 33_000, refusal(401, 'unauthenticated')),
   entry('log in with a wrong password', 34_000, refusal(401, 'invalid_credentials')),
+  // Bob was faster.
+  entry('register', 495, { ...refusal(409, 'username_taken'), person: 'rob@example.com', username: 'bob' }),
   entry('log in at the end', 90_000),
 ];
 const bob = { email: 'bob@example.com', username: 'bob', confirmed: false, resets: 0 };
@@ -113,6 +115,22 @@ const violations: readonly (readonly [Invariant, string, Evidence])[] = [
   ],
   ['I5', 'two accounts have one address', { ...good, accounts: [...good.accounts, { ...account, username: 'eve' }] }],
   ['I5', 'two accounts have one user name', { ...good, accounts: [...good.accounts, { ...account, email: eve }] }],
+  [
+    'I5',
+    'two get one user name, of whom one has another account in the end',
+    {
+      ...having(entry('register', 3000, { person: eve, username: 'bob' })),
+      accounts: [...good.accounts, { ...account, email: eve, username: 'eve', confirmed: false }],
+    },
+  ],
+  [
+    'I5',
+    'two want one user name, and nobody gets it',
+    having(
+      entry('register', 3000, { ...refusal(409, 'username_taken'), person: eve, username: 'eve' }),
+      entry('register', 3000, { ...refusal(409, 'username_taken'), person: 'eva@example.com', username: 'eve' }),
+    ),
+  ],
   ['I5', 'a name is given to two', having(entry('register', 3000, { person: 'bob@example.com' }))],
   ['I6', 'a spent link of a reset works again', having(entry('reset with a spent token', 3000, { token: 'link' }))],
   ['I6', 'a spent refresh token works again', having(entry('refresh with a spent token', 30_000, { session: 'first' }))],
@@ -174,6 +192,16 @@ const violations: readonly (readonly [Invariant, string, Evidence])[] = [
     'I9',
     'a refresh is refused by another code',
     having(third, entry('refresh', 4000, { ...refusal(401, 'unauthenticated'), session: 'third' })),
+  ],
+  [
+    'I9',
+    'whoever wanted a user name that somebody has is told that the address is taken',
+    having(entry('register', 3000, { ...refusal(409, 'email_taken'), person: eve, username: 'bob' })),
+  ],
+  [
+    'I9',
+    'the own user name is said to be that of somebody else',
+    having(entry('register', 3000, { ...refusal(409, 'username_taken'), person: eve, username: 'eve' })),
   ],
   ['I9', 'a name is said to be taken that nobody has', having(entry('register', 3000, { ...refusal(409, 'email_taken'), person: eve }))],
 ];

@@ -9,7 +9,7 @@ import { type RunArguments, readArguments } from './harness/arguments.ts';
 import { startBalancer } from './harness/balancer.ts';
 import { check } from './harness/checker.ts';
 import { startClients } from './harness/clients.ts';
-import { startDatabase } from './harness/database.ts';
+import { type Database, startDatabase } from './harness/database.ts';
 import { countUnsettled, type Evidence, readTables } from './harness/evidence.ts';
 import { type Arena, faultKinds, whyNot } from './harness/faults.ts';
 import { playFinale } from './harness/finale.ts';
@@ -36,8 +36,8 @@ const watcherCount = 20;
 
 const say = (line: string) => console.log(line);
 
-async function observe(run: Run, directory: string, { seed, lastsMs, only }: RunArguments): Promise<Observed> {
-  const random = createRandom(seed);
+/** Two instances, and all that there is to break. */
+async function startAll(run: Run, directory: string, seed: number) {
   const history = openHistory(run, join(directory, 'history.jsonl'));
   const volume = await mountVolume(run, join(directory, 'volume'));
   const [database, sink] = [await startDatabase(run, directory), await startSink(run, history.now)];
@@ -49,6 +49,22 @@ async function observe(run: Run, directory: string, { seed, lastsMs, only }: Run
     onUnexpectedEnd: (what: string) => void unexpectedEnds.push(`${what}, at ${history.now()}`),
   };
   const instances = [await startInstance(run, 'instance-1', options), await startInstance(run, 'instance-2', options)];
+  return { history, volume, database, sink, unexpectedEnds, deaths, instances };
+}
+
+/** Waits until every mail is sent, for as long as that may take; answers how many are left over. */
+async function settle(database: Database): Promise<number> {
+  const end = performance.now() + drainsWithinMs;
+  let leftOver = await countUnsettled(database.primary());
+  while (leftOver > 0 && performance.now() < end) {
+    await pause(500);
+    leftOver = await countUnsettled(database.primary());
+  }
+  return leftOver;
+}
+
+async function observe(run: Run, directory: string, { seed, lastsMs, only }: RunArguments): Promise<Observed> {
+  const { history, volume, database, sink, unexpectedEnds, deaths, instances } = await startAll(run, directory, seed);
   const base = await startBalancer(
     run,
     instances.map(({ port }) => port),
@@ -56,7 +72,7 @@ async function observe(run: Run, directory: string, { seed, lastsMs, only }: Run
   const clients = startClients({ base, history, seed, sink });
   const watchers = await Promise.all(Array.from({ length: watcherCount }, () => clients.registerAt('pulse.example')));
   const pulse = startPulse(run, { base, people: watchers.map(({ email, password }) => ({ email, password })), history });
-  const arena: Arena = { instances, database, volume, sink, random, registerAt: clients.registerAt };
+  const arena: Arena = { instances, database, volume, sink, random: createRandom(seed), registerAt: clients.registerAt };
   const kinds = faultKinds.filter((kind) => only === undefined || kind === only);
   for (const kind of kinds) if (whyNot(kind, arena) !== undefined) say(`left out: ${kind}, since ${whyNot(kind, arena)}`);
   // Where they are to be had, none is left out without a word.
@@ -64,15 +80,10 @@ async function observe(run: Run, directory: string, { seed, lastsMs, only }: Run
   await pause(warmUpMs);
 
   const { injected, mishap } = await rage({ arena, history, pulse, only, until: history.now() + lastsMs, say });
-  const end = history.now();
   await clients.stop();
-  let leftOver = await countUnsettled(database.primary());
-  while (leftOver > 0 && history.now() - end < drainsWithinMs) {
-    await pause(500);
-    leftOver = await countUnsettled(database.primary());
-  }
+  const leftOver = await settle(database);
   say(`${(history.now() / 1000).toFixed(1)} s: all is over, and the mails are sent`);
-  await playFinale(clients.people, { ...clients, sink });
+  await playFinale(clients.people, { ...clients, sink, random: createRandom(seed + 2000) });
   const evidence: Evidence = {
     ...(await readTables(database.primary())),
     ...{ history: history.entries, copies: sink.copies, refused: sink.refused, faults: injected, deaths },

@@ -42,6 +42,50 @@ t.test('a request without an answer needs a reason, and a fault of the mail serv
   t.equal(unanswered('smtp: black hole', 4500), 1);
 });
 
+t.test('an answer that it is not possible now says when it will be', async (t) => {
+  const entry: Entry = { operation: 'log in', person: 'ada', start: 0, end: 1, since: 0, outcome: 'unknown', status: 503 };
+  const told = (...history: Entry[]) => complaints({ evidence: { ...nothing.evidence, history } }, /503 said when/);
+  t.strictSame(told({ ...entry, retryAfter: '1' }), []);
+  t.strictSame(told(entry, { ...entry, start: 5, retryAfter: '0' }), ['log in, at 0', 'log in, at 5']);
+});
+
+t.test('those who only read notice nothing while nothing can be written', async (t) => {
+  const kind = 'postgres: disk full';
+  const fault: Injected = { kind, from: 1000, to: 5000, wholeAt: 5000, unavailableMs: 0, recoveredAfterMs: 0, hasHit: true };
+  const read: Entry = { operation: 'read', person: 'ada', start: 2000, end: 2010, since: 2000, outcome: 'ok', status: 200 };
+  const failed: Entry = { ...read, start: 3000, end: 3010, outcome: 'unknown', status: 503 };
+  const told = (history: Entry[], more: Partial<Injected> = {}) =>
+    complaints(
+      { kinds: [kind], evidence: { ...nothing.evidence, history }, injected: [{ ...fault, ...more }] },
+      /disk full: those who only read/,
+    );
+  t.strictSame(told([read]), []);
+  t.strictSame(told([read, failed]), ['ada was answered 503, at 3000']);
+  t.strictSame(told([failed]), ['none was answered from 1000 to 5000']);
+  t.strictSame(told([read, { ...failed, start: 900 }, { ...failed, end: 5001 }]), [], 'before and afterwards');
+  const hidden = told([read, failed], { beside: 'instance: kill -9' });
+  t.strictSame(hidden, ['it was never there without a fault of the instances'], 'that says nothing');
+  t.notOk(companionsOf(kind).includes('instance: kill -9'), 'so in its own turn it is not');
+  t.strictSame(told([read, failed], { beside: 'smtp: black hole' }), ['ada was answered 503, at 3000']);
+});
+
+t.test('that two want one user name has to happen', async (t) => {
+  const kinds = ['instance: kill -9', 'instance: SIGSTOP'] as const;
+  const entry: Entry = { operation: 'register', person: 'ada', username: 'name', start: 0, end: 1, since: 0, outcome: 'ok' };
+  const told = (...history: Entry[]) => complaints({ kinds, evidence: { ...nothing.evidence, history } }, /one user name/);
+  t.strictSame(told(entry, { ...entry, start: 5 }), ['nobody did']);
+  t.strictSame(told(entry, { ...entry, person: 'bob' }), []);
+});
+
+t.test('a sample is of all, and has nobody twice', async (t) => {
+  const all = Array.from({ length: 1000 }, (_, index) => index);
+  const some = createRandom(7).sample(all, 300);
+  t.equal(new Set(some).size, 300);
+  t.ok(some.some((index) => index < 100) && some.some((index) => index > 900));
+  t.strictSame(createRandom(7).sample(all, 300), some);
+  t.equal(createRandom(7).sample(all, 2000).length, 1000);
+});
+
 t.test('two faults at the same time have both happened, and the slower one says when the service has recovered', async (t) => {
   const pair = ['postgres: restart fast', 'smtp: black hole'] as const;
   const times = { from: 0, to: 500, wholeAt: 5000, unavailableMs: 0, hasHit: true };

@@ -94,6 +94,8 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
     return [
       ...[...repeated(emails), ...repeated(usernames)].map((name) => `there are two accounts of ${name}`),
       ...repeated(registrations.map(({ person }) => person)).map((person) => `${person} was registered twice`),
+      ...repeated(registrations.flatMap(({ username }) => username ?? [])).map((name) => `the user name ${name} was given twice`),
+      ...unclaimed(history, usernames).map((name) => `two wanted the user name ${name}, and nobody has it`),
     ];
   },
 
@@ -135,7 +137,11 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
       ({ code, session, since, end }) => code === 'invalid_refresh_token' && end - since < graceMs && !ends.mayBeOver(session, end),
     );
     const registrations = groupBy(of(history, 'register'), ({ person }) => person);
-    const refused = [...registrations].filter(([, tries]) => tries.every(hasFailed) && tries.some(({ status }) => status === 409));
+    const owners = new Map(evidence.accounts.map(({ email, username }) => [username.toLowerCase(), email.toLowerCase()]));
+    const hasRival = ({ person, username = '' }: Entry) => (owners.get(username) ?? person) !== person;
+    const refused = [...registrations].filter(
+      ([, tries]) => tries.every(hasFailed) && tries.some((entry) => entry.status === 409 && !hasRival(entry)),
+    );
     return [
       ...[...lostSessions, ...findUnexplainedRefusals(evidence)].map(tell),
       ...refused.map(([person]) => `${person} was told that the names are taken, which nobody has`),
@@ -153,6 +159,16 @@ function waited({ faults }: Pick<Evidence, 'faults'>, from: number, to: number):
     counted = Math.max(counted, end);
   }
   return to - from - broken;
+}
+
+/** User names that somebody wanted, each of whom was refused, and that nobody has. */
+function unclaimed(history: readonly Entry[], usernames: readonly string[]): string[] {
+  const known = new Set(usernames);
+  const wanted = groupBy(
+    of(history, 'register').filter(({ username }) => username !== undefined),
+    ({ username = '' }) => username,
+  );
+  return [...wanted].filter(([name, tries]) => tries.every(hasFailed) && !known.has(name)).map(([name]) => name);
 }
 
 function of(history: readonly Entry[], ...operations: readonly Operation[]): Entry[] {

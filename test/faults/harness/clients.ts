@@ -2,9 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createGraveyard, type Graveyard } from './graveyard.ts';
 import type { History } from './history.ts';
 import { createDeeds, type Deeds, type Person } from './people.ts';
-import { createRandom } from './seed.ts';
+import { createRandom, type Random } from './seed.ts';
 import type { Sink } from './sink.ts';
-import { live } from './story.ts';
+import { compete, keepReading, live, type Scene } from './story.ts';
 import { createWire } from './wire.ts';
 
 /** People who use the service, at a steady rate. */
@@ -29,6 +29,9 @@ interface ClientOptions {
 /** How many are at it at the same time, and how many of those who try what is dead. */
 const crowd = 14;
 const thieves = 4;
+const readers = 3;
+/** How often two want one user name. */
+const rivalry = 0.1;
 const thiefPauseMs = 250;
 
 export function startClients({ base, history, seed, sink }: ClientOptions): Clients {
@@ -49,14 +52,25 @@ export function startClients({ base, history, seed, sink }: ClientOptions): Clie
     };
   }
 
+  const sceneOf = (random: Random): Scene => ({ deeds, graveyard, history, random, wire, isOver: () => isOver });
+
   async function actor(index: number): Promise<void> {
     const random = createRandom(seed + index + 1);
     await pause(random.between(0, 2000));
     while (!isOver) {
       const person = newPerson();
-      const exists = await live({ deeds, graveyard, history, random, wire, isOver: () => isOver }, person);
-      if (exists) people.push(person);
+      if (random.chance(rivalry)) {
+        const rival = { ...newPerson(), username: person.username };
+        people.push(...(await compete({ deeds }, [person, rival])));
+      } else if (await live(sceneOf(random), person)) people.push(person);
     }
+  }
+
+  async function reader(index: number): Promise<void> {
+    const person = newPerson('reader.example');
+    if (!(await deeds.register(person))) return;
+    people.push(person);
+    await keepReading(sceneOf(createRandom(seed + crowd + index + 1)), person);
   }
 
   async function thief(index: number): Promise<void> {
@@ -70,6 +84,7 @@ export function startClients({ base, history, seed, sink }: ClientOptions): Clie
   const work = [
     ...Array.from({ length: crowd }, (_, index) => actor(index)),
     ...Array.from({ length: thieves }, (_, index) => thief(index)),
+    ...Array.from({ length: readers }, (_, index) => reader(index)),
   ];
   return {
     deeds,

@@ -21,6 +21,8 @@ export interface Arena {
 interface Fault {
   /** Whether somebody who has sent a mail may not hear that it was taken. */
   readonly leavesDataUnanswered?: true;
+  /** Whether it only keeps PostgreSQL from writing, so that nobody who reads need notice. */
+  readonly leavesReads?: true;
   /** Breaks something, and resolves when it is whole again: to false when it did not come to that. */
   inject(arena: Arena): Promise<unknown>;
 }
@@ -128,6 +130,7 @@ export const faults = {
   // Long enough for an instance to learn nothing of what the other one has ended.
   'postgres: black hole': { inject: (arena) => obstruct(arena, 'postgres', blackHole, arena.random.between(6000, 10_000)) },
   'postgres: disk full': {
+    leavesReads: true,
     inject: (arena) => fillDisk(arena, () => lasting(arena.random)),
   },
   'postgres: disk full, its log included': {
@@ -144,6 +147,7 @@ export const faults = {
       }),
   },
   'postgres: read-only': {
+    leavesReads: true,
     async inject({ database, random }) {
       const { query } = database.primary();
       await query('alter system set default_transaction_read_only = on', 'select pg_reload_conf()');
@@ -193,9 +197,13 @@ export function whyNot(kind: FaultKind, { volume }: Pick<Arena, 'volume'>): stri
 /** What a kind of fault breaks: two of the same are never broken at the same time. */
 const target = (kind: FaultKind) => kind.split(':')[0];
 
-/** Kinds that may be there at the same time as another. */
+/** Kinds that may come with another in its turn: none that would hide what is asserted of it. */
 export function companionsOf(kind: FaultKind): FaultKind[] {
-  return faultKinds.filter((other) => target(other) !== target(kind));
+  return faultKinds.filter((other) => target(other) !== target(kind) && !(leavesReads(kind) && target(other) === 'instance'));
+}
+
+export function leavesReads(kind: FaultKind): boolean {
+  return (faults[kind] as Fault).leavesReads ?? false;
 }
 
 export function leavesDataUnanswered(kind: FaultKind): boolean {

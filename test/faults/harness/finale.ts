@@ -1,34 +1,36 @@
 import type { Graveyard } from './graveyard.ts';
 import { confirmationPath, type Deeds, type Person } from './people.ts';
+import type { Random } from './seed.ts';
 import type { Sink } from './sink.ts';
 
 interface FinaleOptions {
   readonly deeds: Deeds;
   readonly graveyard: Graveyard;
   readonly sink: Sink;
+  readonly random: Random;
 }
 
-/** Of each kind, so many of the last are tried when all is over. */
-const sample = 100;
+/** Of each kind, so many are tried when all is over. */
+const sample = 300;
 
 /**
- * When all is over, all who know their password log in; of those who have not tried to confirm, and of what is dead, the
- * last try once more.
+ * When all is over, all who know their password log in; of those who have not tried to confirm, and of all that has died,
+ * some try once more: any of them, not the last ones, of whom the service may still know what it forgets.
  */
-export async function playFinale(people: readonly Person[], { deeds, graveyard, sink }: FinaleOptions): Promise<void> {
+export async function playFinale(people: readonly Person[], { deeds, graveyard, sink, random }: FinaleOptions): Promise<void> {
   const certain = people.filter(({ isUnsure }) => !isUnsure);
   await atOnce(8, certain, async (person) => {
     await deeds.logIn(person, 'log in at the end');
   });
-  const unconfirmed = certain.filter(({ hasTriedToConfirm, email }) => !hasTriedToConfirm && !sink.refused.has(email)).slice(-sample);
-  await atOnce(8, unconfirmed, async (person) => {
+  const unconfirmed = certain.filter(({ hasTriedToConfirm, email }) => !hasTriedToConfirm && !sink.refused.has(email));
+  await atOnce(8, random.sample(unconfirmed, sample), async (person) => {
     const session = await deeds.logIn(person);
     if (session) await deeds.read(person, session);
     const token = sink.newestToken(person.email, confirmationPath);
     if (token !== undefined) await deeds.confirm(person, token, 'confirm at the end');
     if (session) await deeds.read(person, session);
   });
-  await graveyard.disturbAll(sample);
+  await graveyard.disturbSome(random, sample);
 }
 
 async function atOnce<Item>(lanes: number, items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {

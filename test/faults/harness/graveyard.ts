@@ -12,8 +12,8 @@ export interface Graveyard {
   buryResetToken(person: Person, token: string): void;
   /** Tries one of them, if there is one. */
   disturb(random: Random): Promise<void>;
-  /** Tries each of the newest so many. */
-  disturbAll(most: number): Promise<void>;
+  /** Tries so many of all that were ever there. */
+  disturbSome(random: Random, most: number): Promise<void>;
 }
 
 interface Grave {
@@ -31,10 +31,11 @@ const graceMs = 11_000;
 
 export function createGraveyard(wire: Wire, now: () => number): Graveyard {
   const graves: Grave[] = [];
+  const forgotten: Grave[] = [];
 
   function bury(grave: Grave): void {
     graves.push(grave);
-    if (graves.length > capacity) graves.shift();
+    if (graves.length > capacity) forgotten.push(...graves.splice(0, 1));
   }
 
   async function open({ attempts }: Grave): Promise<void> {
@@ -82,8 +83,8 @@ export function createGraveyard(wire: Wire, now: () => number): Graveyard {
       if (candidates.length > 0) await open(random.pick(random.chance(0.5) ? candidates.slice(-fresh) : candidates));
     },
 
-    async disturbAll(most) {
-      for (const grave of due().slice(-most)) await open(grave);
+    async disturbSome(random, most) {
+      for (const grave of random.sample([...forgotten, ...due()], most)) await open(grave);
     },
   };
 }

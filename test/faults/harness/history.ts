@@ -44,6 +44,10 @@ export interface Entry {
   readonly outcome: Outcome;
   readonly status?: number;
   readonly code?: string;
+  /** When it may be tried again, as the answer says: `Retry-After`. */
+  readonly retryAfter?: string;
+  /** The user name that it asked for, as the service compares them. */
+  readonly username?: string;
   /** The session that it opened, or came with. */
   readonly session?: string;
   /** Which token it came with: a digest. */

@@ -60,8 +60,10 @@ export function createDeeds(wire: Wire, sink: Sink, isOver: () => boolean): Deed
 
     async register({ email, username, password }, spelling = (name) => name) {
       const body = { email: spelling(email), username: spelling(username), password };
-      const { outcome, status, start, since } = await post({ operation: 'register', person: email, path: '/auth/register', body });
-      return outcome === 'ok' || (status === 409 && since < start);
+      const seen = { operation: 'register', person: email, username: username.toLowerCase() } as const;
+      const { outcome, code, start, since } = await post({ ...seen, path: '/auth/register', body });
+      // The user name alone may be somebody else's.
+      return outcome === 'ok' || (code === 'email_taken' && since < start);
     },
 
     async logIn({ email, password }, operation = 'log in') {

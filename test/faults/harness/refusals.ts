@@ -37,6 +37,7 @@ export function findUnexplainedRefusals({ history, faults, accounts }: Pick<Evid
   const tokens = groupBy([...(done.get('log in') ?? []), ...(done.get('refresh') ?? [])], ({ session = '' }) => session);
   const confirmations = groupBy(done.get('confirm') ?? [], ({ person }) => person);
   const existing = new Set(accounts.map(({ email }) => email.toLowerCase()));
+  const owners = new Map(accounts.map(({ email, username }) => [username.toLowerCase(), email.toLowerCase()]));
 
   /** What two instances with different clocks had to do with. */
   const isByOtherClocks = ({ start, end }: Entry) =>
@@ -56,7 +57,7 @@ export function findUnexplainedRefusals({ history, faults, accounts }: Pick<Evid
     const { operation, outcome, status, code = '', person } = entry;
     if (outcome !== 'fail') return false;
     if (!codes[operation].includes(code)) return true;
-    if (operation === 'register') return !existing.has(person);
+    if (operation === 'register') return code === 'username_taken' ? !owners.has(entry.username ?? '') : !existing.has(person);
     if (operation !== 'read' && operation !== 'log out') return false;
     return status === 403 ? isConfirmed(entry) : hadGoodToken(entry);
   });

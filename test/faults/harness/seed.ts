@@ -5,6 +5,8 @@ export interface Random {
   chance(probability: number): boolean;
   pick<Item>(items: readonly Item[]): Item;
   shuffled<Item>(items: readonly Item[]): Item[];
+  /** So many of them, each with the same chance; all of them when there are no more. */
+  sample<Item>(items: readonly Item[], most: number): Item[];
 }
 
 /** Makes a source of chance (mulberry32): good enough for choosing, and for nothing secret. */
@@ -19,7 +21,7 @@ export function createRandom(seed: number): Random {
   }
 
   const between = (min: number, max: number) => min + Math.floor(fraction() * (max - min + 1));
-  return {
+  const random: Random = {
     between,
     chance: (probability) => fraction() < probability,
     pick: (items) => items[between(0, items.length - 1)] as (typeof items)[number],
@@ -27,5 +29,7 @@ export function createRandom(seed: number): Random {
       const rest = [...items];
       return items.map(() => rest.splice(between(0, rest.length - 1), 1)[0] as (typeof items)[number]);
     },
+    sample: (items, most) => random.shuffled(items).slice(0, most),
   };
+  return random;
 }

@@ -14,8 +14,42 @@ export interface Scene {
   readonly isOver: () => boolean;
 }
 
+/** An access token is not used for longer, of the five minutes that it has. */
+const renewedAfterMs = 200_000;
+const readPauseMs = 250;
+
 /** Between two requests of one person. */
 const think = (random: Random) => pause(random.between(100, 500));
+
+/**
+ * Two people want one user name at the same time, by other letters.
+ *
+ * @returns who of them has an account
+ */
+export async function compete({ deeds }: Pick<Scene, 'deeds'>, rivals: readonly [Person, Person]): Promise<Person[]> {
+  const [first, second] = await Promise.all([deeds.register(rivals[0]), deeds.register(rivals[1], (name) => name.toUpperCase())]);
+  return rivals.filter((_, index) => (index === 0 ? first : second));
+}
+
+/**
+ * Reads again and again, in a session that lives: the guard alone has to answer, which knows how to without writing.
+ *
+ * @param person one with an account
+ */
+export async function keepReading(scene: Scene, person: Person): Promise<void> {
+  const { deeds, history, isOver } = scene;
+  if (!(await follow(scene, person))) return;
+  let session: Session | undefined;
+  let since = 0;
+  while (!isOver()) {
+    if (session === undefined || history.now() - since > renewedAfterMs) {
+      session = await deeds.logIn(person);
+      since = history.now();
+    }
+    if (session && (await deeds.read(person, session)).outcome === 'fail') session = undefined;
+    await pause(readPauseMs);
+  }
+}
 
 /**
  * Lives through the life of one person: registers, logs in, confirms, uses the account, forgets the password, and leaves.

@@ -1,6 +1,6 @@
 import { check, type Invariant, invariants } from './checker.ts';
 import type { Evidence } from './evidence.ts';
-import { type FaultKind, faultKinds } from './faults.ts';
+import { type FaultKind, faultKinds, leavesReads } from './faults.ts';
 import { groupBy } from './group.ts';
 import { type Entry, type Operation, operations } from './history.ts';
 import type { Injected, Mishap } from './nemesis.ts';
@@ -35,43 +35,59 @@ const mustSucceed: Partial<Record<Operation, number>> = {
 };
 
 /** All that a run must show. */
-export function judge({ evidence, injected, mishap, kinds, leftOver, unexpectedEnds }: Observed): Assertion[] {
+export function judge(observed: Observed): Assertion[] {
+  const { evidence, injected, mishap, kinds, leftOver, unexpectedEnds } = observed;
+  const { history } = evidence;
   const violations = groupBy(check(evidence), ({ invariant }) => invariant);
-  const byKind = groupBy(injected, ({ kind }) => kind);
-  const isSlow = ({ recoveredAfterMs = Number.POSITIVE_INFINITY, ...fault }: Injected) => recoveredAfterMs > recoveryOf(fault);
-  const tried = new Set(evidence.history.map(({ operation }) => operation));
   return [
     ...(Object.keys(invariants) as Invariant[]).map((invariant) => ({
       what: `${invariant}: ${invariants[invariant]}`,
       complaints: violations.get(invariant)?.map(({ what }) => what) ?? [],
     })),
-    ...faultKinds
-      .filter((kind) => kinds.includes(kind))
-      .flatMap((kind) => [
-        { what: `${kind}: happened`, complaints: byKind.get(kind)?.some(({ hasHit }) => hasHit) ? [] : ['it did not'] },
-        {
-          what: `${kind}: recovered from within ${recoversWithinMs(kind)} ms`,
-          complaints: (byKind.get(kind) ?? [])
-            .filter(isSlow)
-            .map(({ from, recoveredAfterMs, beside }) => `at ${from}${beside ? `, beside ${beside}` : ''}: after ${recoveredAfterMs} ms`),
-        },
-      ]),
+    ...faultKinds.filter((kind) => kinds.includes(kind)).flatMap((kind) => judgeKind(kind, observed)),
     { what: 'faults could be injected', complaints: mishap ? [`${mishap.kind}: ${mishap.error}`] : kinds.length === 0 ? ['none'] : [] },
     // A run of one kind of fault alone may be too short for that.
-    ...(kinds.length > 1
-      ? [{ what: 'every operation was tried', complaints: operations.filter((operation) => !tried.has(operation)) }]
-      : []),
-    { what: 'clients got on', complaints: tooFew(evidence.history) },
+    ...(kinds.length > 1 ? judgeVariety(history) : []),
+    { what: 'clients got on', complaints: tooFew(history) },
     {
       what: 'every request had its answer but where something was broken that it needs',
-      complaints: withoutAnswer(evidence.history, injected).map(({ operation, start, status }) => `${operation}, ${status}, at ${start}`),
+      complaints: withoutAnswer(history, injected).map(({ operation, start, status }) => `${operation}, ${status}, at ${start}`),
+    },
+    {
+      what: 'every 503 said when to try again',
+      complaints: history.filter(saysNotWhen).map(({ operation, start }) => `${operation}, at ${start}`),
     },
     { what: 'the outbox was empty within a minute', complaints: leftOver === 0 ? [] : [`${leftOver} were left over`] },
     { what: 'no instance ended by itself', complaints: unexpectedEnds },
     {
       what: 'no answer was 500',
-      complaints: evidence.history.filter(({ status }) => status === 500).map(({ operation, start }) => `${operation}, at ${start}`),
+      complaints: history.filter(({ status }) => status === 500).map(({ operation, start }) => `${operation}, at ${start}`),
     },
+  ];
+}
+
+/** What is to be seen of one kind of fault. */
+function judgeKind(kind: FaultKind, { evidence, injected }: Observed): Assertion[] {
+  const times = injected.filter((fault) => fault.kind === kind);
+  const slow = times.filter(({ recoveredAfterMs = Number.POSITIVE_INFINITY, ...fault }) => recoveredAfterMs > recoveryOf(fault));
+  const reads = { what: `${kind}: those who only read noticed nothing`, complaints: disturbedReads(evidence.history, times) };
+  return [
+    { what: `${kind}: happened`, complaints: times.some(({ hasHit }) => hasHit) ? [] : ['it did not'] },
+    {
+      what: `${kind}: recovered from within ${recoversWithinMs(kind)} ms`,
+      complaints: slow.map(
+        ({ from, recoveredAfterMs, beside }) => `at ${from}${beside ? `, beside ${beside}` : ''}: after ${recoveredAfterMs} ms`,
+      ),
+    },
+    ...(leavesReads(kind) ? [reads] : []),
+  ];
+}
+
+function judgeVariety(history: readonly Entry[]): Assertion[] {
+  const tried = new Set(history.map(({ operation }) => operation));
+  return [
+    { what: 'every operation was tried', complaints: operations.filter((operation) => !tried.has(operation)) },
+    { what: 'two wanted one user name', complaints: hadRivals(history) ? [] : ['nobody did'] },
   ];
 }
 
@@ -100,4 +116,28 @@ function withoutAnswer(history: readonly Entry[], injected: readonly Injected[])
       to: wholeAt + recoveredAfterMs + marginMs,
     }));
   return history.filter(({ outcome, start, end }) => outcome === 'unknown' && !broken.some(({ from, to }) => start <= to && end >= from));
+}
+
+/** Reads, with access tokens that live, that were not answered while nothing but such a fault was there; or that there was none that was. */
+function disturbedReads(history: readonly Entry[], times: readonly Injected[]): string[] {
+  const alone = times.filter(({ beside = 'smtp: ' }) => !beside.startsWith('instance: '));
+  if (alone.length === 0) return ['it was never there without a fault of the instances'];
+  return alone.flatMap(({ from, to }) => {
+    const reads = history.filter(({ operation, start, end }) => operation === 'read' && start >= from && end <= to);
+    const unanswered = reads.filter(({ outcome }) => outcome === 'unknown');
+    if (reads.length === unanswered.length) return [`none was answered from ${from} to ${to}`];
+    return unanswered.map(({ person, status = 'nothing', start }) => `${person} was answered ${status}, at ${start}`);
+  });
+}
+
+function saysNotWhen({ status, retryAfter = '' }: Entry): boolean {
+  return status === 503 && !/^[1-9]\d*$/.test(retryAfter);
+}
+
+function hadRivals(history: readonly Entry[]): boolean {
+  const wanted = groupBy(
+    history.filter(({ username }) => username !== undefined),
+    ({ username = '' }) => username,
+  );
+  return [...wanted.values()].some((tries) => new Set(tries.map(({ person }) => person)).size > 1);
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Entry, History, Outcome } from './history.ts';
 
 /** What a client sends, and what it is. */
-export interface Attempt extends Pick<Entry, 'operation' | 'person' | 'session' | 'token'> {
+export interface Attempt extends Pick<Entry, 'operation' | 'person' | 'username' | 'session' | 'token'> {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: object;
@@ -31,6 +31,7 @@ export interface Wire {
 
 interface RawAnswer {
   readonly status?: number;
+  readonly retryAfter?: string | undefined;
   readonly body: Body;
 }
 
@@ -56,7 +57,7 @@ export function exchange(base: string, { method, path, body, accessToken }: Omit
         text += chunk;
       });
       answer.once('error', none);
-      answer.once('end', () => resolve({ status, body: parsed(text) }));
+      answer.once('end', () => resolve({ status, retryAfter: answer.headers['retry-after'], body: parsed(text) }));
     });
     const timer = setTimeout(() => outgoing.destroy(), withinMs);
     outgoing.once('error', none);
@@ -84,9 +85,9 @@ function outcomeOf(status: number | undefined): Outcome {
 
 export function createWire(base: string, history: History): Wire {
   async function trySince(attempt: Attempt, since?: number): Promise<Answer> {
-    const { operation, person, session, token } = attempt;
+    const { operation, person, username, session, token } = attempt;
     const start = history.now();
-    const { status, body } = await exchange(base, attempt);
+    const { status, retryAfter, body } = await exchange(base, attempt);
     const code = body.code;
     const seen = {
       ...{ start, end: history.now(), since: since ?? start, outcome: outcomeOf(status) },
@@ -94,7 +95,13 @@ export function createWire(base: string, history: History): Wire {
       ...(code !== undefined && { code }),
     };
     const opened = session ?? body.session?.id;
-    history.add({ operation, person, ...seen, ...(opened !== undefined && { session: opened }), ...(token !== undefined && { token }) });
+    history.add({
+      ...{ operation, person, ...seen },
+      ...(retryAfter !== undefined && { retryAfter }),
+      ...(username !== undefined && { username }),
+      ...(opened !== undefined && { session: opened }),
+      ...(token !== undefined && { token }),
+    });
     return { ...seen, body };
   }
 
