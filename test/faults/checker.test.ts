@@ -233,6 +233,18 @@ t.test('what may be is not found', async (t) => {
         faults: [{ kind: 'instance: clock off by 5 minutes', from: 2000, to: 5000 }],
       },
     ],
+    [
+      'a session that lives on, after a logout without an answer and the refusal of such an instance',
+      {
+        ...having(
+          third,
+          entry('log out', 4000, { ...unknown, session: 'third' }),
+          entry('log out', 5100, { ...refusal(401, 'unauthenticated'), since: 4000, session: 'third' }),
+          entry('refresh a dead session', 9000, { session: 'third' }),
+        ),
+        faults: [{ kind: 'instance: clock off by 5 minutes', from: 2000, to: 5000 }],
+      },
+    ],
     ['no mail to an address that is refused for good', { ...good, copies: good.copies.slice(0, 1), refused: new Set([bob.email]) }],
     [
       'a session that is lost later than within the grace',

@@ -113,8 +113,8 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
     ];
   },
 
-  I7({ history }) {
-    const ends = findSessionEnds(history);
+  I7({ history, faults }) {
+    const ends = findSessionEnds({ history, faults });
     const reads = of(history, 'read', 'read with a dead session').filter(
       ({ session, start }) => start > ends.overSince(session) + revokedWithinMs,
     );
@@ -132,7 +132,7 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
 
   I9(evidence) {
     const { history } = evidence;
-    const ends = findSessionEnds(history);
+    const ends = findSessionEnds(evidence);
     const lostSessions = of(history, 'refresh').filter(
       ({ code, session, since, end }) => code === 'invalid_refresh_token' && end - since < graceMs && !ends.mayBeOver(session, end),
     );

@@ -29,7 +29,7 @@ const tokenLivesMs = 250_000;
 
 /** Refusals, of whatever is certain to be right, that nothing which any client has done explains. */
 export function findUnexplainedRefusals({ history, faults, accounts }: Pick<Evidence, 'history' | 'faults' | 'accounts'>): Entry[] {
-  const ends = findSessionEnds(history);
+  const ends = findSessionEnds({ history, faults });
   const done = groupBy(
     history.filter(({ outcome }) => outcome === 'ok'),
     ({ operation }) => operation,

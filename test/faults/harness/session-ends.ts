@@ -1,3 +1,4 @@
+import type { Evidence } from './evidence.ts';
 import { groupBy } from './group.ts';
 import type { Entry } from './history.ts';
 
@@ -15,12 +16,24 @@ interface Ending {
   readonly done: number;
 }
 
+/** What was signed by a clock that is ahead is refused by the others for as long as that was off, whatever has become of its session. */
+const clocksDifferMs = 5 * 60_000;
+
 /** Finds the ends of sessions in a history. */
-export function findSessionEnds(history: readonly Entry[]): SessionEnds {
+export function findSessionEnds({ history, faults }: Pick<Evidence, 'history' | 'faults'>): SessionEnds {
   const logins = groupBy(
     history.filter(({ operation }) => operation === 'log in'),
     ({ person }) => person,
   );
+
+  /** What is found done when it is tried again was done by a try before. */
+  function isKnownToBeDone({ operation, outcome, code, status, since, start }: Entry): boolean {
+    if (outcome === 'ok') return true;
+    if (since === start) return false;
+    if (operation === 'reset') return code === 'used_token';
+    const isByOtherClock = faults.some(({ kind, from, to }) => kind.includes('clock') && start >= from && start <= to + clocksDifferMs);
+    return operation === 'log out' && status === 401 && !isByOtherClock;
+  }
 
   /** What one request has ended. */
   function endingsOf(entry: Entry): Ending[] {
@@ -46,11 +59,4 @@ export function findSessionEnds(history: readonly Entry[]): SessionEnds {
     mayBeOver: (session, at) => earliest(session, 'begin') <= at,
     overSince: (session) => earliest(session, 'done'),
   };
-}
-
-/** What is found done when it is tried again was done by a try before. */
-function isKnownToBeDone({ operation, outcome, code, status, since, start }: Entry): boolean {
-  if (outcome === 'ok') return true;
-  if (since === start) return false;
-  return operation === 'reset' ? code === 'used_token' : operation === 'log out' && status === 401;
 }
