@@ -11,13 +11,16 @@ import { check } from './harness/checker.ts';
 import { startClients } from './harness/clients.ts';
 import { type Database, startDatabase } from './harness/database.ts';
 import { countUnsettled, type Evidence, readTables } from './harness/evidence.ts';
-import { type Arena, faultKinds, whyNot } from './harness/faults.ts';
+import { type Arena, type FaultKind, faultKinds, whyNot } from './harness/faults.ts';
 import { playFinale } from './harness/finale.ts';
 import { openHistory } from './harness/history.ts';
 import { startInstance } from './harness/instances.ts';
 import { beginRun, type Run } from './harness/lifetime.ts';
+import { startLoad } from './harness/load.ts';
 import { rage } from './harness/nemesis.ts';
 import { startPulse } from './harness/pulse.ts';
+import { raid } from './harness/raid.ts';
+import { describeRaid, judgeRaid, type RaidObserved, readAttempts } from './harness/raid-verdict.ts';
 import { describeRun } from './harness/report.ts';
 import { createRandom } from './harness/seed.ts';
 import { startSink } from './harness/sink.ts';
@@ -37,14 +40,16 @@ const watcherCount = 20;
 const say = (line: string) => console.log(line);
 
 /** Two instances, and all that there is to break. */
-async function startAll(run: Run, directory: string, seed: number) {
+async function startAll(run: Run, directory: string, { seed, kills }: RunArguments) {
   const history = openHistory(run, join(directory, 'history.jsonl'));
-  const volume = await mountVolume(run, join(directory, 'volume'));
+  // A small file system would be too small for all who register then.
+  const volume = kills === undefined ? await mountVolume(run, join(directory, 'volume')) : { missing: 'it is not to be full' };
   const [database, sink] = [await startDatabase(run, directory), await startSink(run, history.now)];
   const unexpectedEnds: string[] = [];
   const deaths: number[] = [];
   const options = {
     ...{ directory, env, random: createRandom(seed + 1000), postgresPort: database.primary().port, smtpPort: sink.port },
+    isDirect: kills !== undefined,
     onEnd: () => void deaths.push(history.now()),
     onUnexpectedEnd: (what: string) => void unexpectedEnds.push(`${what}, at ${history.now()}`),
   };
@@ -63,13 +68,15 @@ async function settle(database: Database): Promise<number> {
   return leftOver;
 }
 
-async function observe(run: Run, directory: string, { seed, lastsMs, only }: RunArguments): Promise<Observed> {
-  const { history, volume, database, sink, unexpectedEnds, deaths, instances } = await startAll(run, directory, seed);
+async function observe(run: Run, directory: string, args: RunArguments): Promise<Observed & { raided?: RaidObserved }> {
+  const { seed, lastsMs, kills, perSecond } = args;
+  const only: FaultKind | undefined = kills === undefined ? args.only : 'instance: kill -9';
+  const { history, volume, database, sink, unexpectedEnds, deaths, instances } = await startAll(run, directory, args);
   const base = await startBalancer(
     run,
     instances.map(({ port }) => port),
   );
-  const clients = startClients({ base, history, seed, sink });
+  const clients = startClients({ base, history, seed, sink, areFew: kills !== undefined });
   const watchers = await Promise.all(Array.from({ length: watcherCount }, () => clients.registerAt('pulse.example')));
   const pulse = startPulse(run, { base, people: watchers.map(({ email, password }) => ({ email, password })), history });
   const arena: Arena = { instances, database, volume, sink, random: createRandom(seed), registerAt: clients.registerAt };
@@ -79,23 +86,34 @@ async function observe(run: Run, directory: string, { seed, lastsMs, only }: Run
   const expected = kinds.filter((kind) => isCi || whyNot(kind, arena) === undefined);
   await pause(warmUpMs);
 
-  const { injected, mishap } = await rage({ arena, history, pulse, only, until: history.now() + lastsMs, say });
-  await clients.stop();
+  const load = kills === undefined ? undefined : startLoad({ ...clients, history, sink, perSecond });
+  const { injected, mishap } =
+    kills === undefined
+      ? await rage({ arena, history, pulse, only, until: history.now() + lastsMs, say })
+      : await raid({ instances, history, pulse, rounds: kills, seed, say });
+  await Promise.all([clients.stop(), load?.stop()]);
   const leftOver = await settle(database);
   say(`${(history.now() / 1000).toFixed(1)} s: all is over, and the mails are sent`);
   await playFinale(clients.people, { ...clients, sink, random: createRandom(seed + 2000) });
+  const withoutMail = await load?.confirmRest();
   const evidence: Evidence = {
     ...(await readTables(database.primary())),
     ...{ history: history.entries, copies: sink.copies, refused: sink.refused, faults: injected, deaths },
   };
-  return { evidence, injected, mishap, kinds: expected, leftOver, unexpectedEnds };
+  const observed = { evidence, injected, mishap, kinds: expected, leftOver, unexpectedEnds };
+  if (kills === undefined || load === undefined) return observed;
+  const attempts = await readAttempts(database.primary());
+  const { mostUnderWay } = load;
+  const figures = { attempts, perSecond, mostUnderWay: mostUnderWay(), withoutMail: withoutMail ?? 0 };
+  return { ...observed, raided: { evidence, kills: injected, rounds: kills, ...figures } };
 }
 
 /** Says what was seen; answers whether all was as it must be. */
-function conclude(observed: Observed): boolean {
-  const assertions = judge(observed);
+function conclude({ raided, ...observed }: Observed & { raided?: RaidObserved }): boolean {
+  const assertions = [...judge(observed), ...(raided === undefined ? [] : judgeRaid(raided))];
   const losses = check(observed.evidence).filter(({ invariant, what }) => invariant === 'I1' && what.endsWith('has no account')).length;
-  say(['', ...describeRun(observed.evidence, observed.injected, losses), ''].join('\n'));
+  const more = raided === undefined ? [] : ['', ...describeRaid(raided)];
+  say(['', ...describeRun(observed.evidence, observed.injected, losses), ...more, ''].join('\n'));
   for (const { what, complaints } of assertions) {
     say(`${complaints.length === 0 ? 'ok' : 'NOT OK'}: ${what}`);
     for (const complaint of complaints.slice(0, 10)) say(`  ${complaint}`);

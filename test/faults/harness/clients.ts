@@ -24,17 +24,20 @@ interface ClientOptions {
   readonly history: History;
   readonly seed: number;
   readonly sink: Sink;
+  /** Whether so few of them are at it that there is room for something else. */
+  readonly areFew?: boolean;
 }
 
 /** How many are at it at the same time, and how many of those who try what is dead. */
-const crowd = 14;
-const thieves = 4;
+const many = { people: 14, thieves: 4 };
+const few = { people: 4, thieves: 2 };
 const readers = 3;
 /** How often two want one user name. */
 const rivalry = 0.1;
 const thiefPauseMs = 250;
 
-export function startClients({ base, history, seed, sink }: ClientOptions): Clients {
+export function startClients({ base, history, seed, sink, areFew = false }: ClientOptions): Clients {
+  const crowd = areFew ? few : many;
   const people: Person[] = [];
   let count = 0;
   let isOver = false;
@@ -82,8 +85,8 @@ export function startClients({ base, history, seed, sink }: ClientOptions): Clie
   }
 
   const work = [
-    ...Array.from({ length: crowd }, (_, index) => actor(index)),
-    ...Array.from({ length: thieves }, (_, index) => thief(index)),
+    ...Array.from({ length: crowd.people }, (_, index) => actor(index)),
+    ...Array.from({ length: crowd.thieves }, (_, index) => thief(index)),
     ...Array.from({ length: readers }, (_, index) => reader(index)),
   ];
   return {
