@@ -37,7 +37,7 @@ const clientTimeouts = { connectionTimeoutMillis: 2000, query_timeout: 4000 };
  * Opens pools of connections to a PostgreSQL server. Connects with the first query, not before.
  *
  * A connection that dies while idle is reported and replaced; it does not end the process. Transactions that the server
- * has to give up, since they got into each other's way, are run again.
+ * has to give up, since they got into each other's way, are run again, and so are statements outside of one.
  */
 export function openPool({ url, onIdleError, size = 10, traits = serverItself }: PoolOptions): Database {
   function wrap(client: pg.Pool | pg.PoolClient): Queryable {
@@ -50,6 +50,9 @@ export function openPool({ url, onIdleError, size = 10, traits = serverItself }:
     const timeouts = { ...clientTimeouts, ...(traits.takesTimeouts && serverTimeouts) };
     const pool = new pg.Pool({ connectionString: url, max, keepAlive: true, application_name: 'latchkey', ...timeouts });
     pool.on('error', onIdleError);
+    // A statement by itself is a transaction: a migration that changes two tables gets into the way of those that read both.
+    const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    pool.query = ((...args: unknown[]) => retried(() => query(...args))) as typeof pool.query;
     // While it is in use, what is asked over it fails; that it is lost must not end the process besides.
     pool.on('connect', (client) => void client.on('error', () => {}));
     /** One for each connection, with the statements that were prepared over it. */

@@ -3,6 +3,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import type { Queryable } from './database.ts';
 import { migrationsFolder } from './migrations-folder.ts';
+import { retried } from './retries.ts';
 import { findAppliedMigration, readNewestMigration } from './schema-version.ts';
 
 /** Any number that no other program on the same database uses for its own advisory lock. */
@@ -13,8 +14,13 @@ const migrationLock = 7_146_220_261;
  *
  * Holds an advisory lock meanwhile, so that any number of instances may start at once: each migration runs once, and the
  * others wait for it. The lock is the transaction's, since a pooler may lead the next one to another connection.
+ * What has to give way to requests, as they change tables in another order, is run again.
  */
 export async function migrateServerDatabase(url: string): Promise<void> {
+  await retried(() => migrateOnce(url));
+}
+
+async function migrateOnce(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000, application_name: 'latchkey migrate' });
   client.on('error', () => {});
   await client.connect();

@@ -5,7 +5,6 @@ import type { FastifyBaseLogger } from 'fastify';
 import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
 import type { Queryable } from '../db/database.ts';
-import { retried } from '../db/retries.ts';
 import { mails, resetRequests } from '../db/schema.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
@@ -55,7 +54,7 @@ export function createResetRequests(services: Needs, log: FastifyBaseLogger): Re
       const id = timeOrderedUuid({ msecs: requestedAt.getTime() });
       const emailCanonical = parseEmail(email)?.canonical ?? email;
       const request = { id, emailCanonical, requestedAt, ...originColumns(origin) };
-      await retried(() => db.insert(resetRequests).values(request));
+      await db.insert(resetRequests).values(request);
       answering.wake(randomInt(delayMs.min, delayMs.max));
     },
     close: answering.close,

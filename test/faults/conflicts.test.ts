@@ -1,9 +1,11 @@
 import { sql } from 'drizzle-orm';
+import pg from 'pg';
 import t from 'tap';
 import type { Queryable } from '../../src/db/database.ts';
 import { mails, users } from '../../src/db/schema.ts';
 import type { Answer } from '../support/client.ts';
-import { onServer } from '../support/database.ts';
+import { onServer, query } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 import { outboxEmpty } from '../support/held-clock.ts';
 import { confirmationPath, confirmedPerson, emailChangeToken, newDetails, openSession, register, resetToken } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
@@ -161,3 +163,25 @@ t.test('Z18: a transaction that got into the way of another', { skip: !onServer 
     });
   }
 });
+
+t.test(
+  'Z18: a statement by itself that has to give way, such as to a migration, is run again',
+  { skip: !onServer && 'needs a PostgreSQL server' },
+  async (t) => {
+    const service = await startService(t);
+    const { token } = await confirmedPerson(service);
+    const { DATABASE_URL = '' } = service.env;
+    const other = new pg.Client({ connectionString: DATABASE_URL });
+    await other.connect();
+    t.teardown(() => other.end());
+    // Of two that wait for each other, it is not this one that gives up.
+    await other.query("set deadlock_timeout = '1min'");
+    await other.query('begin; lock table users in access exclusive mode');
+    const answer = service.get('/secret', { token });
+    const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    await eventually('it has the other table, and waits for this one', async () => (await query(DATABASE_URL, waits)).rowCount === 1);
+    await other.query('lock table sessions in access exclusive mode');
+    await other.query('rollback');
+    t.equal((await answer).status, 200);
+  },
+);

@@ -38,3 +38,21 @@ t.test(
     t.equal((await query(DATABASE_URL, 'select from drizzle.__drizzle_migrations')).rowCount, count, 'each has run once');
   },
 );
+
+t.test('a migration that has to give way to somebody is run again', { skip: !onServer && 'needs a PostgreSQL server' }, async (t) => {
+  const { DATABASE_URL = '' } = await createDatabase(t);
+  const other = new pg.Client({ connectionString: DATABASE_URL });
+  await other.connect();
+  t.teardown(() => other.end());
+  // Of two that wait for each other, it is not this one that gives up.
+  await other.query("set deadlock_timeout = '1min'");
+  await other.query('begin; create table mails (id int)');
+  const starting = startInstance(t, { DATABASE_URL, DATA_DIR: t.testdir() });
+  const holder = `select objid from pg_locks where locktype = 'advisory' and granted and pid <> pg_backend_pid()
+    and database = (select oid from pg_database where datname = current_database())`;
+  await eventually('it holds its own lock', async () => (await query(DATABASE_URL, holder)).rowCount === 1, 60_000);
+  const { classid, objid } = (await query(DATABASE_URL, holder.replace('objid', 'classid::bigint, objid::bigint'))).rows[0];
+  await other.query('select pg_advisory_xact_lock($1)', [String(BigInt(classid) * 2n ** 32n + BigInt(objid))]);
+  await other.query('rollback');
+  t.equal((await (await starting).get('/health/ready')).status, 200);
+});
