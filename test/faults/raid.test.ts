@@ -95,7 +95,7 @@ t.test('the load', async (t) => {
 
 const person = 'load1@load.example';
 const kill = (from: number): Injected => ({
-  ...{ kind: 'instance: kill -9', from, to: from + 500, unavailableMs: 0, recoveredAfterMs: 0, hasHit: true },
+  ...{ kind: 'instance: kill -9', from, to: from + 500, wholeAt: from + 500, unavailableMs: 0, recoveredAfterMs: 0, hasHit: true },
 });
 const link = 'http://localhost/auth/confirm/a-token';
 const copy = (at: number, id = 'one') => ({ messageId: `<${id}@latchkey.localhost>`, recipient: person, at, isUnanswered: false, link });

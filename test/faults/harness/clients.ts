@@ -73,7 +73,7 @@ export function startClients({ base, history, seed, sink, areFew = false }: Clie
     const person = newPerson('reader.example');
     if (!(await deeds.register(person))) return;
     people.push(person);
-    await keepReading(sceneOf(createRandom(seed + crowd + index + 1)), person);
+    await keepReading(sceneOf(createRandom(seed + crowd.people + index + 1)), person);
   }
 
   async function thief(index: number): Promise<void> {

@@ -35,7 +35,7 @@ export async function raid(options: RaidOptions): Promise<{ injected: Injected[]
     await kill();
     const to = history.now();
     // Only after the last one there is time to find out how long it takes.
-    injected.push({ kind, from, to, unavailableMs: pulse.unavailableSince(from), recoveredAfterMs: 0, hasHit: true });
+    injected.push({ kind, from, to, wholeAt: to, unavailableMs: pulse.unavailableSince(from), recoveredAfterMs: 0, hasHit: true });
     say(`${(from / 1000).toFixed(1)} s: ${injected.length} of ${rounds}: ${name} is killed, and listens again after ${to - from} ms`);
   }
 
@@ -67,6 +67,6 @@ export async function raid(options: RaidOptions): Promise<{ injected: Injected[]
     recoveredAfterMs = pulse.recoveredAfter(end);
   }
   const last = injected.pop();
-  if (last !== undefined) injected.push({ ...last, recoveredAfterMs });
+  if (last !== undefined) injected.push({ ...last, wholeAt: end, recoveredAfterMs });
   return { injected, ...(mishap !== undefined && { mishap }) };
 }
