@@ -1,1 +1,1 @@
-export function bundle(source: string, output: string): Promise<void>;
+export function bundle(source: string, output: string, input?: Readonly<Record<string, string>>): Promise<void>;

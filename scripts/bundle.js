@@ -10,15 +10,18 @@ const installed =
 
 /**
  * Writes the entries in `source` over those that were compiled to `output`, and the rest beside them, with the licences of
- * what is in it.
+ * what is in it. There may be other entries, from anywhere.
  *
  * Each file of the rest is one folder deep, like the modules that look for their templates and migrations from where they are.
  */
-export async function bundle(source, output) {
+export async function bundle(source, output, input = { server: join(source, 'server.ts'), 'cli/main': join(source, 'cli/main.ts') }) {
   rmSync(join(output, 'bundle'), { recursive: true, force: true });
-  const input = { server: join(source, 'server.ts'), 'cli/main': join(source, 'cli/main.ts') };
   const program = await rolldown({ input, platform: 'node', external: installed });
-  const { output: files } = await program.write({ dir: output, entryFileNames: '[name].js', chunkFileNames: 'bundle/[name].js' });
+  const { output: files } = await program.write({
+    ...{ dir: output, entryFileNames: '[name].js', chunkFileNames: 'bundle/[name].js' },
+    // Source text stays in memory for as long as the process lives.
+    comments: false,
+  });
   await program.close();
   writeFileSync(join(output, 'bundle/LICENSES.txt'), licencesOf(files.flatMap(({ moduleIds = [] }) => moduleIds)));
 }

@@ -1,10 +1,10 @@
-import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { bundle } from '../scripts/bundle.js';
+import { makeBundle } from './support/bundle.ts';
 import { freePort, startProcess } from './support/process.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -13,10 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 async function bundled(t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
-  for (const name of ['node_modules', 'migrations', 'package.json']) await symlink(join(root, name), join(directory, name));
-  for (const name of ['mail', 'pages'])
-    await cp(join(root, 'src', name, 'templates'), join(directory, 'dist', name, 'templates'), { recursive: true });
-  await bundle(join(root, 'src'), join(directory, 'dist'));
+  await makeBundle(directory);
   return directory;
 }
 

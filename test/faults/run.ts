@@ -14,7 +14,7 @@ import { countUnsettled, type Evidence, readTables } from './harness/evidence.ts
 import { type Arena, type FaultKind, faultKinds, whyNot } from './harness/faults.ts';
 import { playFinale } from './harness/finale.ts';
 import { openHistory } from './harness/history.ts';
-import { startInstance } from './harness/instances.ts';
+import { buildInstance, startInstance } from './harness/instances.ts';
 import { beginRun, type Run } from './harness/lifetime.ts';
 import { startLoad } from './harness/load.ts';
 import { rage } from './harness/nemesis.ts';
@@ -47,8 +47,9 @@ async function startAll(run: Run, directory: string, { seed, kills }: RunArgumen
   const [database, sink] = [await startDatabase(run, directory), await startSink(run, history.now)];
   const unexpectedEnds: string[] = [];
   const deaths: number[] = [];
+  const program = await buildInstance(join(directory, 'service'));
   const options = {
-    ...{ directory, env, random: createRandom(seed + 1000), postgresPort: database.primary().port, smtpPort: sink.port },
+    ...{ directory, program, env, random: createRandom(seed + 1000), postgresPort: database.primary().port, smtpPort: sink.port },
     isDirect: kills !== undefined,
     onEnd: () => void deaths.push(history.now()),
     onUnexpectedEnd: (what: string) => void unexpectedEnds.push(`${what}, at ${history.now()}`),

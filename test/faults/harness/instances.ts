@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Failpoint } from '../../../src/failpoints.ts';
+import { makeBundle } from '../../support/bundle.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Lifetime } from '../../support/lifetime.ts';
 import { freePort } from '../../support/process.ts';
@@ -32,6 +34,8 @@ export interface Instance {
 
 export interface InstanceOptions {
   readonly directory: string;
+  /** See {@link buildInstance}. */
+  readonly program: string;
   readonly env: Readonly<Record<string, string>>;
   readonly postgresPort: number;
   readonly smtpPort: number;
@@ -44,13 +48,20 @@ export interface InstanceOptions {
   readonly onUnexpectedEnd: (what: string) => void;
 }
 
-const file = fileURLToPath(new URL('instance.ts', import.meta.url));
+const source = fileURLToPath(new URL('instance.ts', import.meta.url));
 const listensWithinMs = 30_000;
 /** How long an instance may take to come to the point after which it is to die. */
 const reachesWithinMs = 4000;
 
+/** Builds what instances run, as the service is built, so that they start as soon; answers the file. */
+export async function buildInstance(directory: string): Promise<string> {
+  await mkdir(directory);
+  await makeBundle(directory, { 'harness/instance': source });
+  return join(directory, 'dist/harness/instance.js');
+}
+
 export async function startInstance(run: Lifetime, name: string, options: InstanceOptions): Promise<Instance> {
-  const { directory, env, postgresPort, smtpPort, isDirect = false, random, onEnd, onUnexpectedEnd } = options;
+  const { directory, program, env, postgresPort, smtpPort, isDirect = false, random, onEnd, onUnexpectedEnd } = options;
   const port = await freePort();
   const links = { postgres: await startProxy(run, postgresPort), smtp: await startProxy(run, smtpPort) };
   const reached = isDirect ? { postgres: postgresPort, smtp: smtpPort } : { postgres: links.postgres.port, smtp: links.smtp.port };
@@ -65,7 +76,7 @@ export async function startInstance(run: Lifetime, name: string, options: Instan
   function start(): void {
     hasListened = false;
     isToDie = false;
-    child = spawn(process.execPath, ['--import=./scripts/typescript.js', file], {
+    child = spawn(process.execPath, [program], {
       env: {
         PATH: process.env['PATH'],
         ...env,

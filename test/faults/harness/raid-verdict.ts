@@ -50,7 +50,7 @@ export function judgeRaid(observed: RaidObserved): Assertion[] {
       complaints: reached >= perSecond * keptUp ? [] : [`${reached.toFixed(1)} a second`],
     },
     {
-      what: 'every mail came within a minute, and one more for each time but the first that its sender was killed',
+      what: 'every mail came within a minute, and one more for each time that its sender was killed',
       complaints: late(observed),
     },
     {
@@ -132,7 +132,7 @@ function mailDelays({ evidence }: Pick<RaidObserved, 'evidence'>) {
 }
 
 function late(observed: RaidObserved): string[] {
-  const allowedMs = (id = '') => mailedWithinMs * Math.max(1, (observed.attempts.get(id) ?? 1) - 1);
+  const allowedMs = (id = '') => mailedWithinMs * Math.max(1, observed.attempts.get(id) ?? 1);
   return mailDelays(observed)
     .filter(({ id, delayMs }) => delayMs > allowedMs(id))
     .map(({ person, id, delayMs }) => `${person} had a mail after ${delayMs} ms, taken ${observed.attempts.get(id ?? '') ?? 0} times`);
