@@ -60,6 +60,7 @@ export function openLogOutput({ output, capacity = defaultCapacity, tell }: LogO
 
   function flush(): void {
     const lines = takeAll();
+    isWriting = true;
     sink.write(lines.join(''), (error) => {
       isWriting = false;
       if (error) dropped += lines.length;

@@ -86,6 +86,38 @@ t.test('what a slow reader has not taken yet is waited for, for a second', async
   t.equal(indexesIn(text).length, 3000, 'whoever does not read does without');
 });
 
+t.test('so is what has come while it was slow, and nothing else is written meanwhile', async (t) => {
+  const { reading, output } = await openPipe(t);
+  const log = openLogOutput({ output, tell: () => {} });
+  let text = '';
+  async function readUntil(last: number): Promise<void> {
+    while (!text.includes(line(last))) {
+      const { buffer, bytesRead } = await reading.read(Buffer.alloc(65_536));
+      text += buffer.subarray(0, bytesRead).toString();
+    }
+  }
+  for (let index = 0; index < 3000; index += 1) log.write(line(index));
+  await new Promise(setImmediate);
+  for (let index = 3000; index < 6000; index += 1) log.write(line(index));
+  await readUntil(2999);
+  await eventually('the second half is being written', () => output.writableLength > 0);
+  const underWay = output.writableLength;
+  log.write(line(6000));
+  let isDrained = false;
+  const drained = log.drained().then(() => {
+    isDrained = true;
+  });
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+  t.notOk(isDrained);
+  t.ok(output.writableLength <= underWay, 'what has come since waits outside of the pipe');
+  await readUntil(6000);
+  await drained;
+  t.strictSame(
+    indexesIn(text),
+    Array.from({ length: 6001 }, (_, index) => index),
+  );
+});
+
 t.test('a pipe whose reader has gone ends nothing', async (t) => {
   const { reading, output } = await openPipe(t);
   const log = openLogOutput({ output, tell: () => t.fail('there is nobody to tell') });
