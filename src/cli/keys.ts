@@ -39,7 +39,7 @@ const revoke: Command = {
   async run(args, config, console) {
     const { words } = parse(args, {}, 1);
     await renew(config, console, { revoke: ({ kid }) => kid === words[0], expect: words[0] as string });
-    console.say('The key is revoked.');
+    console.say('The key is revoked; links in mails of before are over.');
   },
 };
 

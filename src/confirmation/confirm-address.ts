@@ -16,7 +16,7 @@ export interface Confirmation {
  * Finds the account whose address a token proves. Changes nothing.
  *
  * @throws Problem `invalid_token` when forged, for another purpose, or for an address that the account no longer has
- * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`
+ * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`, or a signing key was revoked since it was signed
  */
 export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {
   return requireOwnerOf({ actionTokens, db }, actionTokens.confirmation.read(token));

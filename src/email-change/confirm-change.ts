@@ -14,7 +14,7 @@ const stateOf = linkState['email-change'];
  * Finds the account that a token may give another address. Changes nothing.
  *
  * @throws Problem `invalid_token` when forged or for another purpose
- * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`
+ * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`, or a signing key was revoked since it was signed
  * @throws Problem `used_token` when it was used, another address was asked for, or the password or address was changed
  */
 export async function requireTokenOwner({ actionTokens, db }: Pick<Services, 'actionTokens' | 'db'>, token: string): Promise<UserRow> {

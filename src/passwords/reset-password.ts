@@ -23,7 +23,7 @@ type Needs = Pick<
  * uses one wins.
  *
  * @throws Problem `invalid_token` when forged or for another purpose
- * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`
+ * @throws Problem `expired_token` when `clock.now()` has reached the token's `exp`, or a signing key was revoked since it was signed
  * @throws Problem `used_token` when it was used, or the password or address has been changed since
  * @throws Problem `validation_failed` or `weak_password` for the new password
  * @throws Problem `service_unavailable` when too many passwords are being hashed

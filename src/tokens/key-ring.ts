@@ -70,8 +70,10 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
 
   async function refresh(): Promise<void> {
     const before = keys.map(({ kid }) => kid);
-    keys = await readSigningKeys(db, secrets);
+    const live = await readSigningKeys(db, secrets);
     lastRevocation = await findLastRevocation(db);
+    // With nothing in between that may fail: of a key that has gone, everybody is told below.
+    keys = live;
     if (decide(keys) !== 'none') keys = await renewSigningKeys(db, { secrets, clock, decide });
     const over = keys.filter((_, index) => isSignedOver(index));
     await deleteSigningKeys(

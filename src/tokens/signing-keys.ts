@@ -3,6 +3,7 @@ import { asc, eq, max, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { signingKeys } from '../db/schema.ts';
+import { databaseTime } from '../db/time.ts';
 import { deriveKey, seal, unseal } from './keys.ts';
 
 /** A P-256 key pair in PEM. Never a KeyObject: the JWT library would take it for something else. */
@@ -93,7 +94,9 @@ export async function renewSigningKeys(db: Queryable, { secrets, clock, decide, 
     await tx.execute(sql`select pg_advisory_xact_lock(${signingKeyLock})`);
     const keys = await readSigningKeys(tx, secrets);
     const now = clock.now();
-    for (const { kid } of keys.filter(revoke)) await tx.update(signingKeys).set({ revokedAt: now }).where(eq(signingKeys.kid, kid));
+    // By the database's time, since mailed links of before are void by it, too, whoever has signed them.
+    const revokedAt = databaseTime(clock);
+    for (const { kid } of keys.filter(revoke)) await tx.update(signingKeys).set({ revokedAt }).where(eq(signingKeys.kid, kid));
     const replacement = decide(keys.filter((key) => !revoke(key)));
     if (replacement !== 'none') {
       const { privateKey, ...key } = generateSigningKey();

@@ -121,6 +121,34 @@ t.test('signing keys', async (t) => {
     },
   );
 
+  await t.test('a look at the database that fails half-way does not keep those from being told', async (t) => {
+    let selects = 0;
+    let failsAt = 0;
+    const unsteady = new Proxy(db, {
+      get(target, name) {
+        const value = Reflect.get(target, name);
+        if (name !== 'select') return typeof value === 'function' ? value.bind(target) : value;
+        return (...args: Parameters<Queryable['select']>) => {
+          selects += 1;
+          if (selects === failsAt) throw new Error('the database has gone away');
+          return target.select(...args);
+        };
+      },
+    });
+    const ring = await open(unsteady);
+    const { kid } = ring.current();
+    let told = 0;
+    ring.onChange(() => {
+      told += 1;
+    });
+    await renewSigningKeys(db, { secrets, clock, revoke: (key) => key.kid === kid, decide: () => 'at once' });
+    failsAt = selects + 2;
+    await t.rejects(ring.refresh(), { message: 'the database has gone away' });
+    await ring.refresh();
+    t.equal(told, 1);
+    t.equal(ring.publicKey(kid), undefined);
+  });
+
   await t.test('rotation by hand only makes no key by itself', async (t) => {
     const before = (await open(db)).published().length;
     const ring = await openKeyRing({ db, secrets, clock, rotationDays: 0, accessTtlSeconds: 300 });
