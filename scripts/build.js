@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const source = join(root, 'src');
 const output = join(root, 'dist');
 const stamp = join(output, '.built');
+/** Libraries are in what was built, too. */
+const besideSources = ['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.js', 'scripts/bundle.js'];
 const require = createRequire(import.meta.url);
 
 if (process.argv.includes('--if-possible') && !canResolve('typescript')) process.exit(0);
@@ -37,7 +39,10 @@ function files() {
 function isStale() {
   if (!existsSync(stamp)) return true;
   const builtAt = statSync(stamp).mtimeMs;
-  return files().some(({ parentPath, name }) => statSync(join(parentPath, name)).mtimeMs > builtAt);
+  const sources = files().map(({ parentPath, name }) => join(parentPath, name));
+  return [...sources, ...besideSources.map((name) => join(root, name))].some(
+    (file) => existsSync(file) && statSync(file).mtimeMs > builtAt,
+  );
 }
 
 function compile() {

@@ -1,6 +1,6 @@
 // Puts the service, and what it always needs of its libraries, into a few files: to find and read a thousand of them takes
 // half of the start. What is imported from the package stays as the compiler made it.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 
@@ -15,14 +15,19 @@ const installed =
  * Each file of the rest is one folder deep, like the modules that look for their templates and migrations from where they are.
  */
 export async function bundle(source, output, input = { server: join(source, 'server.ts'), 'cli/main': join(source, 'cli/main.ts') }) {
-  rmSync(join(output, 'bundle'), { recursive: true, force: true });
   const program = await rolldown({ input, platform: 'node', external: installed });
-  const { output: files } = await program.write({
+  const { output: files } = await program.generate({
     ...{ dir: output, entryFileNames: '[name].js', chunkFileNames: 'bundle/[name].js' },
     // Source text stays in memory for as long as the process lives.
     comments: false,
   });
   await program.close();
+  // Not before there is something to take its place.
+  rmSync(join(output, 'bundle'), { recursive: true, force: true });
+  for (const { fileName, code } of files) {
+    mkdirSync(join(output, fileName, '..'), { recursive: true });
+    writeFileSync(join(output, fileName), code);
+  }
   writeFileSync(join(output, 'bundle/LICENSES.txt'), licencesOf(files.flatMap(({ moduleIds = [] }) => moduleIds)));
 }
 

@@ -116,11 +116,14 @@ function closeWith<Closeable extends { close(): Promise<void> }>(app: FastifyIns
   return closeable;
 }
 
-function passwordPolicyOf({ log }: FastifyInstance, { serviceName, passwords }: Config): PasswordPolicy {
+function passwordPolicyOf(app: FastifyInstance, { serviceName, passwords }: Config): PasswordPolicy {
   const { minLength, rangeUrl } = passwords;
-  const complain = (err: unknown) => log.warn({ err }, 'a new password could not be looked up among the leaked ones, and was accepted');
+  const complain = (err: unknown) => app.log.warn({ err }, 'a new password could not be looked up among the leaked ones, and was accepted');
   const leakedPasswords = rangeUrl === undefined ? noLeakedPasswords : createLeakedPasswords({ url: rangeUrl, complain });
-  return createPasswordPolicy({ serviceName, minLength, leakedPasswords });
+  const policy = createPasswordPolicy({ serviceName, minLength, leakedPasswords });
+  // Not when the first password is chosen: a module that cannot be opened in that moment is missing ever after.
+  app.addHook('onListen', policy.load);
+  return policy;
 }
 
 async function createAllActionTokens(

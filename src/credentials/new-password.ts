@@ -16,6 +16,8 @@ export function confirmationFaults({ member, password, confirmation }: NewPasswo
 
 /** What a new password must be. */
 export interface PasswordPolicy {
+  /** Loads what takes long to load, which the first new password would have to wait for otherwise. */
+  load(): Promise<void>;
   /**
    * Makes sure that a password is not easily guessed by whoever knows the account.
    *
@@ -31,11 +33,15 @@ interface PasswordPolicyOptions {
   readonly leakedPasswords: LeakedPasswords;
 }
 
+/** With tens of thousands of passwords, which are not worth waiting for at the start. */
+const importPolicy = () => import('./password-policy.ts');
+
 export function createPasswordPolicy({ serviceName, minLength, leakedPasswords }: PasswordPolicyOptions): PasswordPolicy {
   return {
+    load: async () => void (await importPolicy()),
+
     async requireStrong(password, { email, username }) {
-      // Tens of thousands of passwords, in memory from when the first is chosen.
-      const { isWeakPassword } = await import('./password-policy.ts');
+      const { isWeakPassword } = await importPolicy();
       const isWeak = isWeakPassword(password, { words: [email, username, serviceName], minLength });
       if (isWeak || (await leakedPasswords.has(password))) throw new Problem('weak_password');
     },
