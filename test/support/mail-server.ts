@@ -31,6 +31,8 @@ export async function startMailServer(t: Test): Promise<MailServer> {
       }, callback);
     },
   });
+  // Of a client that was killed.
+  server.on('error', () => {});
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => new Promise<void>((resolve) => server.close(resolve)));
   const { port } = server.server.address() as AddressInfo;
