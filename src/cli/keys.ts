@@ -37,7 +37,8 @@ const revoke: Command = {
   usage: 'keys revoke KID',
   purpose: 'end a key, every access token that it signed, and every link in a mail of before, everywhere within a minute',
   async run(args, config, console) {
-    const { words } = parse(args, {}, 1);
+    // The id of a key may begin like an option.
+    const { words } = parse(['--', ...args], {}, 1);
     await renew(config, console, { revoke: ({ kid }) => kid === words[0], expect: words[0] as string });
     console.say('The key is revoked; links in mails of before are over.');
   },

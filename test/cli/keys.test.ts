@@ -70,7 +70,9 @@ t.test('keys at the command line', async (t) => {
 
   t.test('a key that is revoked takes its tokens with it; another one signs at once, and the sessions live', async (t) => {
     const [kid = '', next = ''] = (await keys()).kids;
-    t.match(await run('keys revoke nonsense', env), { status: 2, said: '', complaints: /there is no key with this kid/ });
+    for (const unknown of ['nonsense', '-zfZ6c2xCZIGhk8Y', '--force']) {
+      t.match(await run(`keys revoke ${unknown}`, env), { status: 2, said: '', complaints: /there is no key with this kid/ });
+    }
     t.match(await run(`keys revoke ${kid}`, env), {
       status: 0,
       said: 'The key is revoked; links in mails of before are over.',
