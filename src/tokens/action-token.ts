@@ -113,7 +113,8 @@ export function createActionTokens(jwt: JWT, { keys, ttlSeconds, clock, voidUnti
     peek,
 
     mint(subject, state) {
-      const iat = epochSeconds(clock.now());
+      // Not in the second of a revocation, in which it would be taken for one of before.
+      const iat = Math.max(epochSeconds(clock.now()), epochSeconds(voidUntil() ?? new Date(0)) + 1);
       return jwt.sign({ sub: subject, state: digest(state, keys[0]).toString('base64url'), iat, exp: iat + ttlSeconds });
     },
 

@@ -87,6 +87,8 @@ t.test('a token from before the last revocation is over, and good for asking for
   for (const laterMs of [0, 999, 60_000]) {
     revokedAt = new Date(iatMs + laterMs);
     t.throws(() => tokens.read(token), { code: 'expired_token', status: 410 });
+    const since = tokens.mint(subject, 'state');
+    t.match(tokens.read(since), { sub: subject }, 'but not one that is signed when it is known');
   }
   t.match(tokens.peek(token), { sub: subject });
   clock.advance({ minutes: 2 });
