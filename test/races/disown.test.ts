@@ -8,7 +8,7 @@ import { openTables } from '../support/tables.ts';
 import { allAtOnce, startTwoInstances, tally } from '../support/two-instances.ts';
 
 t.test('"this was not me" in parallel with all that an account does', { skip: !onServer && 'needs a PostgreSQL server' }, async (t) => {
-  const { service, instances } = await startTwoInstances(t);
+  const { service, instances } = await startTwoInstances(t, { RATE_LIMIT: 'off' });
   const tables = openTables(t, service);
   const suspect = async () => {
     const person = await register(service);
