@@ -14,6 +14,7 @@ import { createServer, type Server } from './harness/server.ts';
 
 /** A primary, a standby that follows it over a link, and the address at which clients find whichever counts. */
 async function startPair(t: Test) {
+  // Not in TMPDIR, where the user that PostgreSQL runs as may have no right to go.
   const directory = asPostgres('mktemp', '-d', '/tmp/latchkey-failover.XXXXXX').trim();
   t.teardown(() => asPostgres('rm', '-rf', directory));
   await chmod(directory, 0o755);
