@@ -27,7 +27,7 @@ process.once('SIGINT', () => void run.end().finally(() => process.exit(1)));
 try {
   const field = await startField(run);
   const all = await standardRows(field);
-  const wanted = all.filter(({ what }) => what.includes(values.only));
+  const wanted = all.filter(({ what }) => values.only.split(',').some((each) => what.includes(each)));
   const rows = all.filter(({ what }) => wanted.some((row) => row.what === what || row.yardstick === what));
   const measured = new Map<string, Measurement[]>(rows.map(({ what }) => [what, []]));
   for (let round = 1; round <= rounds; round += 1) {

@@ -18,27 +18,28 @@ const liveSession = [
   `select s.*, u.* from sessions s join users u on u.id = s.user_id
    where s.id = $1 and s.expires_at > now() and s.idle_expires_at > now() and u.disabled_at is null`,
 ];
+const rotated = [
+  'rotated_session',
+  `update sessions s set refresh_counter = refresh_counter, rotated_at = now(), last_used_at = now(),
+     idle_expires_at = least(expires_at, idle_expires_at), client = client, ip = ip, user_agent = user_agent
+   from users u where s.id = $1 and s.expires_at > now() and s.idle_expires_at > now() and u.id = s.user_id and u.disabled_at is null
+   returning s.*, u.*`,
+];
+const confirmed = [
+  'confirmed_user',
+  `with confirmed as (update users set confirmed_at = confirmed_at where id = $1 and disabled_at is null returning *),
+     recorded as (insert into events (id, user_id, type, at) select gen_random_uuid(), id, 'confirmed', now() from confirmed)
+   select * from confirmed`,
+];
 
 const requests = {
   me: (turn) => ask(pool, userById, [pick(ids.users, turn)]),
-  refresh: (turn) =>
-    inTransaction(async (client) => {
-      const id = pick(ids.sessions, turn);
-      await ask(client, ['lock', `select rotated_at > now() - interval '10 seconds' from sessions where id = $1 for update`], [id]);
-      await ask(client, liveSession, [id]);
-      const update = `update sessions set refresh_counter = refresh_counter, rotated_at = now(), last_used_at = now(),
-        idle_expires_at = idle_expires_at, client = client, ip = ip, user_agent = user_agent where id = $1 returning *`;
-      await ask(client, ['rotate', update], [id]);
-    }),
+  refresh: (turn) => ask(pool, rotated, [pick(ids.sessions, turn)]),
   async confirm(turn) {
     const id = pick(ids.newcomers, turn);
     await ask(pool, userById, [id]);
     await ask(pool, liveSession, [pick(ids.sessions, turn)]);
-    await inTransaction(async (client) => {
-      await ask(client, ['confirm', 'update users set confirmed_at = confirmed_at where id = $1 returning *'], [id]);
-      const insert = `insert into events (id, user_id, type, at) values (gen_random_uuid(), $1, 'confirmed', now()) on conflict do nothing`;
-      await ask(client, ['event', insert], [id]);
-    });
+    await ask(pool, confirmed, [id]);
   },
 };
 
@@ -66,17 +67,6 @@ async function repeat(forMs) {
 
 function ask(client, [name, text], values) {
   return client.query({ name, text, values });
-}
-
-async function inTransaction(work) {
-  const client = await pool.connect();
-  try {
-    await client.query('begin');
-    await work(client);
-    await client.query('commit');
-  } finally {
-    client.release();
-  }
 }
 
 async function idsOf(query) {

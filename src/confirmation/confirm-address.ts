@@ -49,7 +49,7 @@ export async function confirmAddress(
   owner: UserRow,
   origin: Origin,
 ): Promise<Confirmation> {
-  const confirmed = await db.transaction((tx) => markConfirmed(tx, owner, origin, clock));
+  const confirmed = await markConfirmed(db, owner, origin, clock);
   if (confirmed !== undefined) {
     telemetry.tell(confirmationOf(confirmed, clock.now()));
     return { user: confirmed, status: 'confirmed' };

@@ -81,7 +81,7 @@ const eventColumns = ['id', 'userId', 'type', 'at', 'ip', 'userAgent', 'actorId'
 const newEvent = prepared('new_event', eventColumns, (db, row) => db.insert(events).values(row).onConflictDoNothing());
 
 async function insertEvents(tx: Queryable, happenings: readonly NotedHappening[]): Promise<void> {
-  const [first, ...others] = happenings.map(({ agent, ...columns }) => ({ ...columns, ...agentColumns(agent) }));
+  const [first, ...others] = happenings.map(eventColumnsOf);
   if (first === undefined) return;
   if (others.length === 0) await newEvent(tx, first);
   else
@@ -89,6 +89,11 @@ async function insertEvents(tx: Queryable, happenings: readonly NotedHappening[]
       .insert(events)
       .values([first, ...others])
       .onConflictDoNothing();
+}
+
+/** What happened, in the form of the columns that keep it. */
+export function eventColumnsOf({ agent, ...columns }: NotedHappening): EventRow {
+  return { ...columns, ...agentColumns(agent) };
 }
 
 function agentColumns(agent: Agent): Pick<EventRow, 'ip' | 'userAgent' | 'actorId'> {

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, ne, type SQL } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, isNull, ne, type Placeholder, type SQL } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
@@ -14,12 +14,14 @@ export interface LiveSession {
   readonly user: UserRow;
 }
 
+/** Of a session, and its user: that it is neither over nor ended, and they are not disabled. */
+export function isLive(id: Placeholder, now: Placeholder): SQL | undefined {
+  const isNotOver = and(gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now));
+  return and(eq(sessions.id, id), isNotOver, eq(users.id, sessions.userId), isNull(users.disabledAt));
+}
+
 const liveSession = prepared('live_session', ['id', 'now'], (db, { id, now }) =>
-  db
-    .select({ session: sessions, user: users })
-    .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .where(and(eq(sessions.id, id), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now), isNull(users.disabledAt))),
+  db.select({ session: sessions, user: users }).from(sessions).crossJoin(users).where(isLive(id, now)),
 );
 
 /** Finds a session that is neither over nor ended, of a user that is not disabled. */

@@ -4,10 +4,11 @@ import type { Purpose } from '../config.ts';
 import { lowerAscii, parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
+import type { EventType } from '../db/kinds.ts';
 import { prepared } from '../db/prepared.ts';
-import { users } from '../db/schema.ts';
+import { events, users } from '../db/schema.ts';
 import { Problem } from '../problems/problem.ts';
-import { type Agent, recordEvent } from './events.ts';
+import { eventColumnsOf, noted, type Origin } from './events.ts';
 
 /** A user as the database has it. Never sent to anybody: see {@link presentUser}. */
 export type UserRow = typeof users.$inferSelect;
@@ -82,22 +83,47 @@ export async function replacePasswordHash(db: Queryable, user: UserRow, password
     .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash)));
 }
 
-const confirmedUser = prepared('confirmed_user', ['id', 'email', 'now'], (db, { id, email, now }) =>
-  db
-    .update(users)
-    .set({ confirmedAt: sql`${now}` })
-    .where(and(eq(users.id, id), eq(users.emailCanonical, email), isNull(users.confirmedAt), isNull(users.disabledAt)))
-    .returning(),
+const confirmedUser = prepared(
+  'confirmed_user',
+  ['userId', 'email', 'at', 'id', 'ip', 'userAgent'],
+  (db, { userId, email, at, ...event }) => {
+    const unconfirmed = and(eq(users.id, userId), eq(users.emailCanonical, email), isNull(users.confirmedAt), isNull(users.disabledAt));
+    const confirmation = db
+      .update(users)
+      .set({ confirmedAt: sql`${at}` })
+      .where(unconfirmed)
+      .returning();
+    const confirmed = db.$with('confirmed').as(confirmation);
+    const recorded = db.$with('recorded').as(
+      db
+        .insert(events)
+        .select((from) =>
+          from
+            .select({
+              id: sql<string>`${event.id}::uuid`.as('event_id'),
+              userId: confirmed.id,
+              type: sql<EventType>`${'confirmed' satisfies EventType}`.as('type'),
+              at: confirmed.confirmedAt,
+              ip: sql<string | null>`${event.ip}`.as('ip'),
+              userAgent: sql<string | null>`${event.userAgent}`.as('user_agent'),
+              actorId: sql<null>`null::uuid`.as('actor_id'),
+            })
+            .from(confirmed),
+        )
+        .returning(),
+    );
+    return db.with(confirmed, recorded).select().from(confirmed);
+  },
 );
 
 /**
- * Marks an address as confirmed, if the account still has it and is not disabled, and records it.
+ * Marks an address as confirmed, if the account still has it and is not disabled, and records it: all in one statement.
  *
  * @returns the user when this call was the one that did it; undefined when there was nothing to change
  */
-export async function markConfirmed(tx: Queryable, user: UserRow, agent: Agent, clock: Clock): Promise<UserRow | undefined> {
-  const [confirmed] = await confirmedUser(tx, { id: user.id, email: user.emailCanonical, now: clock.now() });
-  if (confirmed !== undefined) await recordEvent(tx, user.id, 'confirmed', agent, clock);
+export async function markConfirmed(db: Queryable, user: UserRow, origin: Origin, clock: Clock): Promise<UserRow | undefined> {
+  const event = eventColumnsOf(noted({ userId: user.id, type: 'confirmed', at: clock.now(), agent: origin }));
+  const [confirmed] = await confirmedUser(db, { ...event, email: user.emailCanonical });
   return confirmed;
 }
 

@@ -12,8 +12,12 @@ export function absoluteEnd(now: Date): Date {
   return new Date(now.getTime() + absoluteLifetimeMs);
 }
 
-/** When a session that was used just now ends unless it is used again; never after its absolute end. */
+/** When a session that was used just now ends unless it is used again, or before that at its absolute end. */
+export function idleLimit(rememberMe: boolean, now: Date): Date {
+  return new Date(now.getTime() + (rememberMe ? idleLifetimeMs : idleLifetimeForgottenMs));
+}
+
+/** The earlier of {@link idleLimit} and the absolute end. */
 export function idleEnd({ rememberMe, expiresAt }: Pick<SessionRow, 'rememberMe' | 'expiresAt'>, now: Date): Date {
-  const idle = rememberMe ? idleLifetimeMs : idleLifetimeForgottenMs;
-  return new Date(Math.min(now.getTime() + idle, expiresAt.getTime()));
+  return new Date(Math.min(idleLimit(rememberMe, now).getTime(), expiresAt.getTime()));
 }

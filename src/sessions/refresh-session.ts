@@ -1,14 +1,13 @@
-import { eq, sql } from 'drizzle-orm';
-import type { Clock } from '../clock.ts';
-import type { Queryable } from '../db/database.ts';
+import { and, eq, sql } from 'drizzle-orm';
 import { prepared } from '../db/prepared.ts';
-import { sessions } from '../db/schema.ts';
+import { sessions, users } from '../db/schema.ts';
 import { databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
 import { type Origin, originColumns, recordEvents } from '../identity/events.ts';
-import { endSessionsById, findLiveSession, type LiveSession, type SessionRow } from '../identity/sessions.ts';
+import { endSessionsById, findLiveSession, isLive, type LiveSession } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
-import { idleEnd } from './lifetimes.ts';
+import type { RefreshTokenContent } from '../tokens/refresh-token.ts';
+import { idleLimit } from './lifetimes.ts';
 
 type Needs = Pick<Services, 'clientDigests' | 'clock' | 'config' | 'db' | 'refreshTokens' | 'revocations'>;
 
@@ -25,24 +24,25 @@ const lockedSession = prepared('locked_session', ['id', 'grace'], (db, { id, gra
     .where(eq(sessions.id, id))
     .for('update'),
 );
-const rotation = ['id', 'counter', 'client', 'now', 'offset', 'idleEnd', 'ip', 'userAgent'] as const;
-const rotatedSession = prepared('rotated_session', rotation, (db, { id, counter, client, now, offset, idleEnd, ip, userAgent }) =>
-  db
+const rotation = ['id', 'counter', 'bound', 'client', 'now', 'offset', 'remembered', 'forgotten', 'ip', 'userAgent'] as const;
+const rotatedSession = prepared('rotated_session', rotation, (db, { id, counter, bound, client, now, offset, ...rest }) => {
+  const isBound = sql`(${bound}::text[] is null or ${sessions.client} = any(${bound}::text[]))`;
+  const idleLimits = sql`case when ${sessions.rememberMe} then ${rest.remembered}::timestamptz else ${rest.forgotten}::timestamptz end`;
+  return db
     .update(sessions)
     .set({
-      refreshCounter: sql`${counter}`,
+      refreshCounter: sql`${sessions.refreshCounter} + 1`,
       rotatedAt: databaseTimePlus(offset),
       lastUsedAt: sql`${now}`,
-      idleExpiresAt: sql`${idleEnd}`,
+      idleExpiresAt: sql`least(${sessions.expiresAt}, ${idleLimits})`,
       client: sql`${client}`,
-      ip: sql`${ip}`,
-      userAgent: sql`${userAgent}`,
+      ip: sql`${rest.ip}`,
+      userAgent: sql`${rest.userAgent}`,
     })
-    .where(eq(sessions.id, id))
-    .returning(),
-);
-
-type Outcome = { readonly live: LiveSession } | { readonly ended: readonly string[] };
+    .from(users)
+    .where(and(isLive(id, now), eq(sessions.refreshCounter, counter), isBound))
+    .returning();
+});
 
 /**
  * Trades a refresh token for its successor, keeps the session from growing idle, and binds it to the client as it is now.
@@ -54,41 +54,57 @@ type Outcome = { readonly live: LiveSession } | { readonly ended: readonly strin
  * @throws Problem `invalid_refresh_token` when the token is forged, spent, or its session is over
  */
 export async function refreshSession(services: Needs, token: string, origin: Origin): Promise<LiveSession> {
-  const { clientDigests, clock, config, db, refreshTokens, revocations } = services;
-  const presented = refreshTokens.read(token);
+  const presented = services.refreshTokens.read(token);
   if (presented === undefined) throw new Problem('invalid_refresh_token');
-  const now = clock.now();
-
-  const outcome = await db.transaction(async (tx): Promise<Outcome> => {
-    const [locked] = await lockedSession(tx, { id: presented.sessionId, grace: millisecondsFromNow(clock, -graceSeconds) });
-    const live = await findLiveSession(tx, presented.sessionId, now);
-    if (live === undefined) return { ended: [] };
-    const { id, userId, refreshCounter } = live.session;
-    const isStranger = config.sessions.protection === 'strong' && !clientDigests.match(live.session.client, origin.ip, origin.userAgent);
-    const isNewest = presented.counter === refreshCounter;
-    const isTwin = presented.counter === refreshCounter - 1 && locked?.isRecent === true;
-    const client = clientDigests.of(origin.ip, origin.userAgent);
-    if (isNewest && !isStranger) return { live: await rotate(tx, live, { client, clock, now, origin }) };
-    if (isTwin && !isStranger) return { live };
-    const isReused = !isNewest && !isTwin;
-    await recordEvents(tx, userId, isReused ? ['refresh_reused', 'session_ended'] : ['session_ended'], origin, clock);
-    return { ended: await endSessionsById(tx, userId, [id], clock) };
-  });
-  if ('live' in outcome) return outcome.live;
-  revocations.note(outcome.ended);
-  throw new Problem('invalid_refresh_token');
+  const refresh = { presented, origin, now: services.clock.now() };
+  return (await rotate(services, refresh)) ?? (await reconsider(services, refresh));
 }
 
-interface Rotation {
-  readonly client: string;
-  readonly clock: Clock;
-  readonly now: Date;
+interface Refresh {
+  readonly presented: RefreshTokenContent;
   readonly origin: Origin;
+  readonly now: Date;
 }
 
-async function rotate(tx: Queryable, { session, user }: LiveSession, { client, clock, now, origin }: Rotation): Promise<LiveSession> {
-  const { id, refreshCounter } = session;
-  const lives = { now, offset: millisecondsFromNow(clock), idleEnd: idleEnd(session, now) };
-  const [rotated] = await rotatedSession(tx, { id, counter: refreshCounter + 1, client, ...lives, ...originColumns(origin) });
-  return { session: rotated as SessionRow, user };
+/** The session with its successor, where there is nothing the matter with the token, which is the newest: in one statement. */
+async function rotate({ clientDigests, clock, config, db }: Needs, { presented, origin, now }: Refresh): Promise<LiveSession | undefined> {
+  const { ip, userAgent } = origin;
+  const [row] = await rotatedSession(db, {
+    id: presented.sessionId,
+    counter: presented.counter,
+    bound: config.sessions.protection === 'strong' ? clientDigests.all(ip, userAgent) : null,
+    client: clientDigests.of(ip, userAgent),
+    now,
+    offset: millisecondsFromNow(clock),
+    remembered: idleLimit(true, now),
+    forgotten: idleLimit(false, now),
+    ...originColumns(origin),
+  });
+  if (row === undefined) return undefined;
+  const { users: user, ...session } = row;
+  return { session, user };
+}
+
+/**
+ * Why a token could not be traded: somebody else has just done it, and gets company; or it is void, or in the wrong hands,
+ * and its session ends if it has not yet.
+ */
+async function reconsider(services: Needs, { presented, origin, now }: Refresh): Promise<LiveSession> {
+  const { clientDigests, clock, config, db, revocations } = services;
+  const { sessionId, counter } = presented;
+  const outcome = await db.transaction(async (tx): Promise<LiveSession | readonly string[]> => {
+    const [locked] = await lockedSession(tx, { id: sessionId, grace: millisecondsFromNow(clock, -graceSeconds) });
+    const live = await findLiveSession(tx, sessionId, now);
+    if (live === undefined) return [];
+    const { client, refreshCounter, userId } = live.session;
+    const isStranger = config.sessions.protection === 'strong' && !clientDigests.match(client, origin.ip, origin.userAgent);
+    const isTwin = counter === refreshCounter - 1 && locked?.isRecent === true;
+    if (isTwin && !isStranger) return live;
+    const isReused = counter !== refreshCounter && !isTwin;
+    await recordEvents(tx, userId, isReused ? ['refresh_reused', 'session_ended'] : ['session_ended'], origin, clock);
+    return endSessionsById(tx, userId, [sessionId], clock);
+  });
+  if ('session' in outcome) return outcome;
+  revocations.note(outcome);
+  throw new Problem('invalid_refresh_token');
 }

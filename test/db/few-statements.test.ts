@@ -1,0 +1,33 @@
+import t from 'tap';
+import { eventually } from '../support/eventually.ts';
+import { createForeignClient } from '../support/http.ts';
+import { confirmationPath, logIn, register } from '../support/person.ts';
+import { recordStatements } from '../support/request-statements.ts';
+import { startService } from '../support/service.ts';
+
+t.test('what is asked most often asks the database little', async (t) => {
+  const service = await startService(t, { RATE_LIMIT: 'off' });
+  const { mailServer } = service;
+  const { exchanges } = recordStatements(service);
+  const client = { ...createForeignClient(await service.listen()), mailServer };
+  const person = await register(client);
+  const path = await confirmationPath(client, person);
+  const { body } = await client.post('/auth/login', { email: person.email, password: person.password });
+
+  t.equal((await client.get(path, { token: body.accessToken })).status, 200);
+  t.equal((await client.post('/auth/refresh', { refreshToken: body.refreshToken })).status, 200);
+  const token = await logIn(client, person);
+  for (const each of ['/secret', '/auth/me']) t.equal((await client.get(each, { token })).status, 200);
+  const counted = /^(GET|POST) \/(auth\/confirm\/|auth\/refresh|auth\/me|secret)/;
+  await eventually('all have been noticed', () => exchanges.some(({ url }) => url === '/auth/me'));
+
+  const counts = exchanges
+    .map(({ method, url, statements }) => [`${method} ${url}`, statements.length] as const)
+    .filter(([what]) => counted.test(what));
+  t.strictSame(counts, [
+    [`GET ${path}`, 3],
+    ['POST /auth/refresh', 1],
+    ['GET /secret', 0],
+    ['GET /auth/me', 1],
+  ]);
+});
