@@ -41,11 +41,14 @@ function readBearer(authorization: string): string | undefined {
  *   the domain has planted one
  */
 export function readCookie(header: string, name: string): string | undefined {
-  const values = header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1));
-  if (new Set(values).size > 1) throw new Problem('ambiguous_credentials');
-  return values[0];
+  const start = `${name}=`;
+  let value: string | undefined;
+  for (const pair of header.split(';')) {
+    const trimmed = pair.trim();
+    if (!trimmed.startsWith(start)) continue;
+    const next = trimmed.slice(start.length);
+    if (value !== undefined && value !== next) throw new Problem('ambiguous_credentials');
+    value = next;
+  }
+  return value;
 }
