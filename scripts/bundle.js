@@ -40,7 +40,8 @@ function licencesOf(modules) {
 }
 
 function licenceOf(directory) {
-  const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  const { name, version, license, author, repository } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const file = readdirSync(directory).find((each) => /^licen[cs]e/i.test(each));
-  return `${name} ${version} (${license})\n\n${file === undefined ? '' : readFileSync(join(directory, file), 'utf8')}`;
+  const origin = () => `By ${author?.name ?? author}, ${repository?.url ?? repository}; the package has no text of its licence.\n`;
+  return `${name} ${version} (${license})\n\n${file === undefined ? origin() : readFileSync(join(directory, file), 'utf8')}`;
 }

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { makeBundle } from './support/bundle.ts';
+import { startCollector } from './support/collector.ts';
+import { createDatabase, onServer } from './support/database.ts';
+import { createForeignClient } from './support/http.ts';
+import { startMailServer } from './support/mail-server.ts';
+import { believedPerson } from './support/person.ts';
 import { freePort, startProcess } from './support/process.ts';
+import { noRedis, startRedis } from './support/redis.ts';
+import { startUpstream } from './support/upstream.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -63,3 +70,36 @@ t.test('the service in few files is the service, and loads nothing that it has n
   t.same(await command.ended(), { code: 2, signal: null });
   t.match(command.output.stderr, 'Usage: latchkey migrate');
 });
+
+t.test(
+  'what few configurations load is found where it is installed',
+  { skip: (!onServer && 'needs a PostgreSQL server') || noRedis },
+  async (t) => {
+    const directory = await bundled(t);
+    const [database, mailServer, redis, collector, upstream] = [
+      await createDatabase(t),
+      await startMailServer(t),
+      await startRedis(t),
+      await startCollector(t),
+      await startUpstream(t),
+    ];
+    const [port, metricsPort] = [await freePort(), await freePort()];
+    const env = {
+      ...database,
+      ...{ AUTH_SECRET: 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE', ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1', SESSION_PROTECTION: 'none' },
+      ...{ PORT: String(port), METRICS_PORT: String(metricsPort), PUBLIC_URL: 'http://localhost:3000' },
+      ...{ SMTP_URL: mailServer.url, REDIS_URL: redis.url, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, UPSTREAM_URL: upstream.base },
+    };
+    const server = startProcess(t, { command: [process.execPath, join(directory, 'dist/server.js')] }, env);
+    await server.says(/Latchkey answers/);
+    const service = { ...createForeignClient(`http://127.0.0.1:${port}`), mailServer };
+    const person = await believedPerson(service);
+    t.match((await service.get('/anything', { token: person.token })).body, { url: '/anything' }, 'the application answers');
+    const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+    t.match(await metrics.text(), /^latchkey_/m);
+    t.equal((await service.get('/health/ready')).status, 200, 'with the store of counters');
+    server.child.kill('SIGTERM');
+    t.same(await server.ended(), { code: 0, signal: null });
+    t.ok(collector.spans().some(({ name }) => name === 'POST /auth/register'));
+  },
+);

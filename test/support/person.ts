@@ -56,7 +56,7 @@ export async function confirmedPerson(service: Pick<Service, 'get' | 'post' | 'm
 }
 
 /** {@link confirmedPerson}, with a token from afterwards: it says that they are confirmed, which is believed without a look. */
-export async function believedPerson(service: Service): Promise<Person & { token: string }> {
+export async function believedPerson(service: Pick<Service, 'get' | 'post' | 'mailServer'>): Promise<Person & { token: string }> {
   const person = await confirmedPerson(service);
   return { ...person, token: await logIn(service, person) };
 }
