@@ -14,14 +14,14 @@ export interface LiveSession {
   readonly user: UserRow;
 }
 
-/** Of a session, and its user: that it is neither over nor ended, and they are not disabled. */
-export function isLive(id: Placeholder, now: Placeholder): SQL | undefined {
+/** Joins a session with its user, where it is neither over nor ended, and they are not disabled. */
+export function isLiveOfItsUser(id: Placeholder, now: Placeholder): SQL | undefined {
   const isNotOver = and(gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now));
   return and(eq(sessions.id, id), isNotOver, eq(users.id, sessions.userId), isNull(users.disabledAt));
 }
 
 const liveSession = prepared('live_session', ['id', 'now'], (db, { id, now }) =>
-  db.select({ session: sessions, user: users }).from(sessions).crossJoin(users).where(isLive(id, now)),
+  db.select({ session: sessions, user: users }).from(sessions).crossJoin(users).where(isLiveOfItsUser(id, now)),
 );
 
 /** Finds a session that is neither over nor ended, of a user that is not disabled. */

@@ -117,7 +117,7 @@ const confirmedUser = prepared(
 );
 
 /**
- * Marks an address as confirmed, if the account still has it and is not disabled, and records it: all in one statement.
+ * Marks an address as confirmed, if the account still has it and is not disabled, and records it: both or nothing, in one statement.
  *
  * @returns the user when this call was the one that did it; undefined when there was nothing to change
  */

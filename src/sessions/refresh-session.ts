@@ -1,9 +1,10 @@
 import { and, eq, sql } from 'drizzle-orm';
+import type { Queryable } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
 import { sessions, users } from '../db/schema.ts';
 import { databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
 import { type Origin, originColumns, recordEvents } from '../identity/events.ts';
-import { endSessionsById, findLiveSession, isLive, type LiveSession } from '../identity/sessions.ts';
+import { endSessionsById, findLiveSession, isLiveOfItsUser, type LiveSession } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { RefreshTokenContent } from '../tokens/refresh-token.ts';
@@ -24,23 +25,23 @@ const lockedSession = prepared('locked_session', ['id', 'grace'], (db, { id, gra
     .where(eq(sessions.id, id))
     .for('update'),
 );
-const rotation = ['id', 'counter', 'bound', 'client', 'now', 'offset', 'remembered', 'forgotten', 'ip', 'userAgent'] as const;
-const rotatedSession = prepared('rotated_session', rotation, (db, { id, counter, bound, client, now, offset, ...rest }) => {
-  const isBound = sql`(${bound}::text[] is null or ${sessions.client} = any(${bound}::text[]))`;
-  const idleLimits = sql`case when ${sessions.rememberMe} then ${rest.remembered}::timestamptz else ${rest.forgotten}::timestamptz end`;
+const rotation = ['id', 'counter', 'clients', 'client', 'now', 'offset', 'limit', 'forgottenLimit', 'ip', 'userAgent'] as const;
+const rotatedSession = prepared('rotated_session', rotation, (db, { id, counter, clients, now, offset, ...values }) => {
+  const isBoundTo = sql`(${clients}::text[] is null or ${sessions.client} = any(${clients}::text[]))`;
+  const limit = sql`case when ${sessions.rememberMe} then ${values.limit}::timestamptz else ${values.forgottenLimit}::timestamptz end`;
   return db
     .update(sessions)
     .set({
       refreshCounter: sql`${sessions.refreshCounter} + 1`,
       rotatedAt: databaseTimePlus(offset),
       lastUsedAt: sql`${now}`,
-      idleExpiresAt: sql`least(${sessions.expiresAt}, ${idleLimits})`,
-      client: sql`${client}`,
-      ip: sql`${rest.ip}`,
-      userAgent: sql`${rest.userAgent}`,
+      idleExpiresAt: sql`least(${sessions.expiresAt}, ${limit})`,
+      client: sql`${values.client}`,
+      ip: sql`${values.ip}`,
+      userAgent: sql`${values.userAgent}`,
     })
     .from(users)
-    .where(and(isLive(id, now), eq(sessions.refreshCounter, counter), isBound))
+    .where(and(isLiveOfItsUser(id, now), eq(sessions.refreshCounter, counter), isBoundTo))
     .returning();
 });
 
@@ -57,27 +58,32 @@ export async function refreshSession(services: Needs, token: string, origin: Ori
   const presented = services.refreshTokens.read(token);
   if (presented === undefined) throw new Problem('invalid_refresh_token');
   const refresh = { presented, origin, now: services.clock.now() };
-  return (await rotate(services, refresh)) ?? (await reconsider(services, refresh));
+  return (await rotate(services, services.db, refresh)) ?? (await reconsider(services, refresh));
 }
 
 interface Refresh {
   readonly presented: RefreshTokenContent;
   readonly origin: Origin;
+  /** When it came. */
   readonly now: Date;
 }
 
-/** The session with its successor, where there is nothing the matter with the token, which is the newest: in one statement. */
-async function rotate({ clientDigests, clock, config, db }: Needs, { presented, origin, now }: Refresh): Promise<LiveSession | undefined> {
+/** The session with its successor, where there is nothing the matter with the token: in one statement, which has all conditions in it. */
+async function rotate(
+  { clientDigests, clock, config }: Needs,
+  db: Queryable,
+  { presented, origin, now }: Refresh,
+): Promise<LiveSession | undefined> {
   const { ip, userAgent } = origin;
   const [row] = await rotatedSession(db, {
     id: presented.sessionId,
     counter: presented.counter,
-    bound: config.sessions.protection === 'strong' ? clientDigests.all(ip, userAgent) : null,
+    clients: config.sessions.protection === 'strong' ? clientDigests.all(ip, userAgent) : null,
     client: clientDigests.of(ip, userAgent),
     now,
     offset: millisecondsFromNow(clock),
-    remembered: idleLimit(true, now),
-    forgotten: idleLimit(false, now),
+    limit: idleLimit(true, now),
+    forgottenLimit: idleLimit(false, now),
     ...originColumns(origin),
   });
   if (row === undefined) return undefined;
@@ -86,14 +92,20 @@ async function rotate({ clientDigests, clock, config, db }: Needs, { presented, 
 }
 
 /**
- * Why a token could not be traded: somebody else has just done it, and gets company; or it is void, or in the wrong hands,
- * and its session ends if it has not yet.
+ * Why a token could not be traded. Somebody else has just done it: then this one gets the same successor. Or it is spent, or in the
+ * wrong hands: then its session ends, if it has not yet.
  */
-async function reconsider(services: Needs, { presented, origin, now }: Refresh): Promise<LiveSession> {
+async function reconsider(services: Needs, refresh: Refresh): Promise<LiveSession> {
   const { clientDigests, clock, config, db, revocations } = services;
+  const { presented, origin, now } = refresh;
   const { sessionId, counter } = presented;
   const outcome = await db.transaction(async (tx): Promise<LiveSession | readonly string[]> => {
-    const [locked] = await lockedSession(tx, { id: sessionId, grace: millisecondsFromNow(clock, -graceSeconds) });
+    // It is not the client's fault if it had to wait until now.
+    const waitedMs = Math.max(0, clock.now().getTime() - now.getTime());
+    const [locked] = await lockedSession(tx, { id: sessionId, grace: millisecondsFromNow(clock, -graceSeconds) - waitedMs });
+    // What stood in the way may have gone by now, when nobody can come in between any longer.
+    const rotated = await rotate(services, tx, refresh);
+    if (rotated !== undefined) return rotated;
     const live = await findLiveSession(tx, sessionId, now);
     if (live === undefined) return [];
     const { client, refreshCounter, userId } = live.session;

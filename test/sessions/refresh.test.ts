@@ -1,6 +1,6 @@
-import { eq } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import t from 'tap';
-import { users } from '../../src/db/schema.ts';
+import { sessions, users } from '../../src/db/schema.ts';
 import { holdClock, outboxEmpty } from '../support/held-clock.ts';
 import { confirmationPath, type Person, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
@@ -61,6 +61,39 @@ t.test('refresh', async (t) => {
     t.equal(twin.body.refreshToken, first.body.refreshToken);
     t.ok(await stillOpen(twin.body.accessToken));
     t.equal((await refresh(first.body.refreshToken)).status, 200, 'the chain goes on');
+  });
+
+  t.test('whoever came within 10 s, and had to wait, gets it as well', async (t) => {
+    hold(0);
+    const login = await open();
+    const first = await refresh(login.refreshToken);
+    hold(9_000);
+    const { db } = service.app.services;
+    const transaction = db.transaction.bind(db);
+    db.transaction = (...args) => {
+      hold(2_000);
+      db.transaction = transaction;
+      return transaction(...args);
+    };
+    const twin = await refresh(login.refreshToken);
+    t.equal(twin.status, 200);
+    t.equal(twin.body.refreshToken, first.body.refreshToken);
+  });
+
+  t.test('a token that only could not be traded for a moment is traded', async (t) => {
+    const login = await open();
+    await tables.execute(sql.raw('create sequence tries'));
+    await tables.execute(
+      sql.raw(`create function skip() returns trigger language plpgsql as $$ begin
+        if nextval('tries') = 1 then return null; end if;
+        return new;
+      end $$`),
+    );
+    await tables.execute(sql.raw('create trigger skip before update on sessions for each row execute function skip()'));
+    const { status, body } = await refresh(login.refreshToken);
+    for (const each of ['trigger skip on sessions', 'function skip', 'sequence tries']) await tables.execute(sql.raw(`drop ${each}`));
+    t.equal(status, 200);
+    t.equal((await refresh(body.refreshToken)).status, 200);
   });
 
   t.test('F01: the same token after the grace ends the session for both who hold it', async (t) => {
@@ -148,6 +181,8 @@ t.test('refresh', async (t) => {
     hold(6 * 24 * 3600_000 - 5000);
     const nearEnd = await refresh(refreshToken);
     t.ok(nearEnd.body.expiresIn <= 5, 'its access token does not outlive it');
+    const [row] = await tables.select().from(sessions).where(eq(sessions.id, login.session.id));
+    t.strictSame(row?.idleExpiresAt, row?.expiresAt, 'nor does its idle time');
     t.ok(await stillOpen(nearEnd.body.accessToken));
     hold(4999);
     t.equal(clock.now().getTime(), Date.parse(login.session.expiresAt) - 1);
