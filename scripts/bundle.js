@@ -42,6 +42,10 @@ function licencesOf(modules) {
 function licenceOf(directory) {
   const { name, version, license, author, repository } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const file = readdirSync(directory).find((each) => /^licen[cs]e/i.test(each));
-  const origin = () => `By ${author?.name ?? author}, ${repository?.url ?? repository}; the package has no text of its licence.\n`;
+  const origin = () => {
+    if (author === undefined || repository === undefined)
+      throw new Error(`${name} has neither a text of its licence nor an author and an origin`);
+    return `By ${author.name ?? author}, ${repository.url ?? repository}; the package has no text of its licence.\n`;
+  };
   return `${name} ${version} (${license})\n\n${file === undefined ? origin() : readFileSync(join(directory, file), 'utf8')}`;
 }

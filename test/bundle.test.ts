@@ -3,10 +3,12 @@ import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { makeBundle } from './support/bundle.ts';
 import { startCollector } from './support/collector.ts';
 import { createDatabase, onServer } from './support/database.ts';
+import { eventually } from './support/eventually.ts';
 import { createForeignClient } from './support/http.ts';
 import { startMailServer } from './support/mail-server.ts';
 import { believedPerson } from './support/person.ts';
@@ -41,6 +43,10 @@ t.test('the service in few files is the service, and loads nothing that it has n
   t.same(packages.sort(), ['@fastify/swagger-ui', '@node-rs/argon2']);
   t.notMatch(loaded.join(' '), /password-policy/, 'the list of common passwords, for one');
   t.match(await readFile(join(directory, 'dist/bundle/LICENSES.txt'), 'utf8'), /^fastify [\d.]+ \(MIT\)\n\n[^-]*Copyright/m);
+  t.match(
+    await readFile(join(directory, 'dist/bundle/LICENSES.txt'), 'utf8'),
+    /^drizzle-orm [\d.]+ \(Apache-2\.0\)\n\nBy Drizzle Team, \S+github/m,
+  );
 
   const port = await freePort();
   const env = {
@@ -97,7 +103,12 @@ t.test(
     t.match((await service.get('/anything', { token: person.token })).body, { url: '/anything' }, 'the application answers');
     const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
     t.match(await metrics.text(), /^latchkey_/m);
-    t.equal((await service.get('/health/ready')).status, 200, 'with the store of counters');
+    const counters = new Redis(redis.url);
+    t.teardown(() => counters.disconnect());
+    await eventually('it counts in Redis', async () => {
+      await service.post('/auth/login', { email: 'nobody@example.com', password: 'a password of nobody' });
+      return (await counters.dbsize()) > 0;
+    });
     server.child.kill('SIGTERM');
     t.same(await server.ended(), { code: 0, signal: null });
     t.ok(collector.spans().some(({ name }) => name === 'POST /auth/register'));

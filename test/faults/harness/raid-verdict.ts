@@ -21,8 +21,10 @@ export interface RaidObserved {
   readonly withoutMail: number;
 }
 
-/** After the last kill, or the registration if that comes later: the lease of one that died lasts 55 s. */
+/** After the last kill was made good, or the registration if that comes later: the lease of one that died lasts 55 s. */
 const mailedWithinMs = 60_000;
+/** Of all mails, however many were killed, at least so many come within that of their registration. */
+const mailedInTime = 0.5;
 /** What comes sooner again than a lease ends was not left behind by one that has died. */
 const soonestAgainMs = 50_000;
 /** After a mail was taken, within this, its sender has noted it or died. */
@@ -54,6 +56,10 @@ export function judgeRaid(observed: RaidObserved): Assertion[] {
       complaints: late(observed),
     },
     {
+      what: `at least ${mailedInTime * 100} % of the mails came within a minute of their registration`,
+      complaints: inTime(observed) >= mailedInTime ? [] : [`${(inTime(observed) * 100).toFixed(1)} %`],
+    },
+    {
       what: 'there are not more copies than kills',
       complaints: again.length <= kills.length ? [] : [`${again.length} copies, ${kills.length} kills`],
     },
@@ -77,7 +83,6 @@ export function describeRaid(observed: RaidObserved): string[] {
   const again = copiesAgain(evidence);
   const perKill = Math.max(0, ...[...groupBy(again, ({ death }) => String(death)).values()].map((same) => same.length));
   const delays = mailDelays(observed).map(({ delayMs }) => delayMs);
-  const inTime = delays.filter((delayMs) => delayMs <= mailedWithinMs).length;
   const retaken = [...attempts.values()].filter((count) => count > 1).length;
   const answered = loadAnswers(evidence.history);
   const [first, last] = span(kills);
@@ -86,7 +91,7 @@ export function describeRaid(observed: RaidObserved): string[] {
     `load: ${answeredPerSecond(observed).toFixed(1)} registrations and confirmations answered a second, ${answered.length} in all; at most ${mostUnderWay} under way at the same time`,
     `of them, answered by the first try: ${answered.filter(({ since, start }) => since === start).length}; from the first try to the answer: ${quantiles(answered.map(({ since, end }) => end - since))}`,
     `mails taken more than once: ${retaken}; copies: ${again.length}, at most ${perKill} for one kill`,
-    `from a registration to its mail: ${quantiles(delays)}; within a minute: ${inTime} of ${delays.length}`,
+    `from a registration to its mail: ${quantiles(delays)}; within a minute: ${(inTime(observed) * 100).toFixed(1)} %`,
   ];
 }
 
@@ -130,6 +135,11 @@ function mailDelays({ evidence }: Pick<RaidObserved, 'evidence'>) {
     const id = mail?.messageId.replace(/^<|@.*$/g, '');
     return { person, id, end, delayMs: mail === undefined ? Number.POSITIVE_INFINITY : Math.max(0, mail.at - end) };
   });
+}
+
+function inTime(observed: RaidObserved): number {
+  const delays = mailDelays(observed);
+  return delays.filter(({ delayMs }) => delayMs <= mailedWithinMs).length / delays.length;
 }
 
 /** Those who had no mail, or had it too late (I2). While instances are killed, mails wait for those that died, and for each other. */
