@@ -48,6 +48,9 @@ t.test('the service in few files is the service, and loads nothing that it has n
     /^drizzle-orm [\d.]+ \(Apache-2\.0\)\n\nBy Drizzle Team, \S+github/m,
   );
 
+  for (const file of loaded.filter((each) => each.startsWith(directory)))
+    t.notMatch(await readFile(file, 'utf8'), /[\u0100-\uffff]/, `${file} takes one byte for each character`);
+
   const port = await freePort();
   const env = {
     DATA_DIR: join(directory, 'data'),
