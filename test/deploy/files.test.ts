@@ -179,6 +179,8 @@ t.test('kubernetes.yaml', async (t) => {
     assertPinned(t, [container.image]);
     const dockerfile = await readFile('Dockerfile', 'utf8');
     t.match(dockerfile, /^USER node$/m, 'whose number is 1000');
+    const { scripts } = JSON.parse(await readFile('package.json', 'utf8'));
+    t.equal(`exec ${JSON.parse(dockerfile.split('CMD ').at(-1) ?? '').join(' ')}`, scripts.start, 'the command is that of `npm start`');
     t.match(pod.securityContext, { runAsNonRoot: true, runAsUser: 1000 });
     t.match(container.securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
   });
