@@ -107,6 +107,8 @@ const violations: readonly (readonly [Invariant, string, Evidence])[] = [
   ['I3', 'a mail is to somebody who has no account', { ...good, copies: [...good.copies, copy(700, { recipient: eve, messageId: 'x' })] }],
   ['I4', 'the newest link is refused', having(entry('confirm', 3000, refusal(400, 'invalid_token')))],
   ['I4', 'the newest link is refused at the end', having(entry('confirm at the end', 91_000, refusal(410, 'expired_token')))],
+  ['I4', 'a link is over after less than its hour', having(entry('confirm at the end', 3_300_440, refusal(410, 'expired_token')))],
+  ['I4', 'a link that is over confirms', having(entry('confirm at the end', 3_900_460))],
   ['I4', 'a confirmation is lost', { ...good, accounts: [{ ...account, confirmed: false, resets: 1 }, bob] }],
   [
     'I4',
@@ -245,6 +247,8 @@ t.test('what may be is not found', async (t) => {
         faults: [{ kind: 'instance: clock off by 5 minutes', from: 2000, to: 5000 }],
       },
     ],
+    ['a link that is over when it is followed', having(entry('confirm at the end', 3_300_460, refusal(410, 'expired_token')))],
+    ['a link that is nearly over', having(entry('confirm at the end', 3_900_440))],
     ['no mail to an address that is refused for good', { ...good, copies: good.copies.slice(0, 1), refused: new Set([bob.email]) }],
     [
       'a session that is lost later than within the grace',

@@ -2,6 +2,7 @@ import { findDuplicates } from './duplicates.ts';
 import type { Evidence } from './evidence.ts';
 import { groupBy, repeated } from './group.ts';
 import type { Entry, Operation } from './history.ts';
+import { judgeLinkAges } from './link-ages.ts';
 import { findUnexplainedRefusals } from './refusals.ts';
 import { findSessionEnds } from './session-ends.ts';
 
@@ -10,7 +11,7 @@ export const invariants = {
   I1: 'no acknowledged registration is lost',
   I2: 'each account gets its mail, without faults in between within 3 min, and copies only for crashes and unanswered DATA',
   I3: 'no mail for what was rolled back',
-  I4: 'the newest mailed link works, and what it did is kept',
+  I4: 'the newest mailed link works for its hour, and what it did is kept',
   I5: 'one account per name',
   I6: 'a spent token stays spent',
   I7: 'what was revoked stays dead',
@@ -80,12 +81,17 @@ const rules: Readonly<Record<Invariant, (evidence: Evidence) => string[]>> = {
       .map(({ messageId, recipient }) => `${messageId} to ${recipient} tells of what never was`);
   },
 
-  I4({ accounts, history }) {
+  I4({ accounts, copies, history }) {
+    const ages = judgeLinkAges({ copies });
+    const confirmations = of(history, 'confirm', 'confirm at the end');
     const confirmed = new Set(accounts.filter((account) => account.confirmed).map(({ email }) => email.toLowerCase()));
-    const undone = of(history, 'confirm', 'confirm at the end').filter((entry) => isDone(entry) && !confirmed.has(entry.person));
+    const undone = confirmations.filter((entry) => isDone(entry) && !confirmed.has(entry.person));
+    const outlived = confirmations.filter((entry) => isDone(entry) && ages.mustBeOver(entry));
     const firstUses = of(history, 'reset').filter(({ since, start }) => since === start);
-    const refused = [...of(history, 'confirm', 'confirm at the end'), ...firstUses].filter(hasFailed);
-    return [...refused.map(tell), ...undone.map((entry) => `${tell(entry)}, and the address is not confirmed`)];
+    const refused = [...confirmations, ...firstUses].filter(
+      (entry) => hasFailed(entry) && !(entry.code === 'expired_token' && ages.mayBeOver(entry)),
+    );
+    return [...[...refused, ...outlived].map(tell), ...undone.map((entry) => `${tell(entry)}, and the address is not confirmed`)];
   },
 
   I5({ history, accounts }) {

@@ -7,7 +7,8 @@ import { findSessionEnds } from './session-ends.ts';
 const codes: Readonly<Record<Operation, readonly string[]>> = {
   register: ['email_taken', 'username_taken'],
   'log in': [],
-  confirm: [],
+  // When it may be, the promise of mailed links says.
+  confirm: ['expired_token'],
   read: ['unauthenticated', 'unconfirmed'],
   refresh: ['invalid_refresh_token'],
   'log out': ['unauthenticated'],
@@ -21,7 +22,7 @@ const codes: Readonly<Record<Operation, readonly string[]>> = {
   'log in with an old password': ['invalid_credentials'],
   'reset with a spent token': ['used_token', 'expired_token'],
   'log in at the end': [],
-  'confirm at the end': [],
+  'confirm at the end': ['expired_token'],
 };
 
 /** An access token that was made so long ago may be over. */
