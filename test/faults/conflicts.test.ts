@@ -23,6 +23,13 @@ interface Operation {
   readonly prepare: (service: Service) => Promise<() => Promise<Answer>>;
 }
 
+async function unfollowedLink(service: Service): Promise<() => Promise<Answer>> {
+  const person = await register(service);
+  const { accessToken: token } = await openSession(service, person);
+  const path = await confirmationPath(service, person);
+  return () => service.get(path, { token });
+}
+
 const operations: Readonly<Record<string, Operation>> = {
   registration: {
     write: 'insert on users',
@@ -35,22 +42,12 @@ const operations: Readonly<Record<string, Operation>> = {
   confirmation: {
     write: 'update on users',
     status: 200,
-    prepare: async (service) => {
-      const person = await register(service);
-      const { accessToken: token } = await openSession(service, person);
-      const path = await confirmationPath(service, person);
-      return () => service.get(path, { token });
-    },
+    prepare: unfollowedLink,
   },
   'what is recorded of a confirmation': {
     write: 'insert on events',
     status: 200,
-    prepare: async (service) => {
-      const person = await register(service);
-      const { accessToken: token } = await openSession(service, person);
-      const path = await confirmationPath(service, person);
-      return () => service.get(path, { token });
-    },
+    prepare: unfollowedLink,
   },
   'another mail': {
     write: 'insert on mails',
