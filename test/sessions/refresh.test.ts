@@ -101,7 +101,7 @@ t.test('refresh', async (t) => {
     const login = await open();
     const other = await open();
     const { body } = await refresh(login.refreshToken);
-    hold(11_000);
+    hold(30_000);
     t.ok(await stillOpen(body.accessToken));
     refused(t, await refresh(login.refreshToken), 401, 'invalid_refresh_token', 'the spent token');
     refused(t, await refresh(body.refreshToken), 401, 'invalid_refresh_token', 'its successor');

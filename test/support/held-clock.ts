@@ -4,7 +4,11 @@ import { mails } from '../../src/db/schema.ts';
 import type { ManualClock } from './clock.ts';
 import { eventually } from './eventually.ts';
 
-/** Makes a clock stand still at an instant, so that the edge of a limit can be hit to the millisecond. Never back in time. */
+/**
+ * Makes a clock stand still at an instant, so that the edge of a limit can be hit to the millisecond. Never back in time.
+ *
+ * The database's time goes on from there: by as much as the test has taken until it is asked, a limit that it measures is reached sooner.
+ */
 export function holdClock(clock: ManualClock, at: Date): void {
   clock.offsetMs = at.getTime() - Date.now();
   clock.now = () => new Date(at);
