@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt } from 'drizzle-orm';
+import { and, desc, eq, inArray, lt, type Placeholder, type SQLWrapper, type Subquery, sql } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -77,7 +77,7 @@ export async function recordHappenings(db: Queryable, happenings: readonly Noted
   });
 }
 
-const eventColumns = ['id', 'userId', 'type', 'at', 'ip', 'userAgent', 'actorId'] as const;
+export const eventColumns = ['id', 'userId', 'type', 'at', 'ip', 'userAgent', 'actorId'] as const;
 const newEvent = prepared('new_event', eventColumns, (db, row) => db.insert(events).values(row).onConflictDoNothing());
 
 async function insertEvents(tx: Queryable, happenings: readonly NotedHappening[]): Promise<void> {
@@ -89,6 +89,20 @@ async function insertEvents(tx: Queryable, happenings: readonly NotedHappening[]
       .insert(events)
       .values([first, ...others])
       .onConflictDoNothing();
+}
+
+/**
+ * Records something for each row of another part of the same statement: both or nothing.
+ *
+ * @param rows of accounts to which it happened, by `userId`
+ */
+export function recordedWith(
+  db: Queryable,
+  { rows, userId }: { readonly rows: Subquery; readonly userId: SQLWrapper },
+  { id, type, at, ip, userAgent, actorId }: Readonly<Record<Exclude<(typeof eventColumns)[number], 'userId'>, Placeholder>>,
+) {
+  const columns = sql`${id}::uuid, ${userId}, ${type}::text, ${at}::timestamptz, ${ip}::text, ${userAgent}::text, ${actorId}::uuid`;
+  return db.$with('recorded').as(db.insert(events).select(sql`select ${columns} from ${rows}`).returning());
 }
 
 /** What happened, in the form of the columns that keep it. */

@@ -4,11 +4,10 @@ import type { Purpose } from '../config.ts';
 import { lowerAscii, parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
-import type { EventType } from '../db/kinds.ts';
 import { prepared } from '../db/prepared.ts';
-import { events, users } from '../db/schema.ts';
+import { users } from '../db/schema.ts';
 import { Problem } from '../problems/problem.ts';
-import { eventColumnsOf, noted, type Origin } from './events.ts';
+import { eventColumns, eventColumnsOf, noted, type Origin, recordedWith } from './events.ts';
 
 /** A user as the database has it. Never sent to anybody: see {@link presentUser}. */
 export type UserRow = typeof users.$inferSelect;
@@ -83,38 +82,17 @@ export async function replacePasswordHash(db: Queryable, user: UserRow, password
     .where(and(eq(users.id, user.id), eq(users.passwordHash, user.passwordHash)));
 }
 
-const confirmedUser = prepared(
-  'confirmed_user',
-  ['userId', 'email', 'at', 'id', 'ip', 'userAgent'],
-  (db, { userId, email, at, ...event }) => {
-    const unconfirmed = and(eq(users.id, userId), eq(users.emailCanonical, email), isNull(users.confirmedAt), isNull(users.disabledAt));
-    const confirmation = db
-      .update(users)
-      .set({ confirmedAt: sql`${at}` })
-      .where(unconfirmed)
-      .returning();
-    const confirmed = db.$with('confirmed').as(confirmation);
-    const recorded = db.$with('recorded').as(
-      db
-        .insert(events)
-        .select((from) =>
-          from
-            .select({
-              id: sql<string>`${event.id}::uuid`.as('event_id'),
-              userId: confirmed.id,
-              type: sql<EventType>`${'confirmed' satisfies EventType}`.as('type'),
-              at: confirmed.confirmedAt,
-              ip: sql<string | null>`${event.ip}`.as('ip'),
-              userAgent: sql<string | null>`${event.userAgent}`.as('user_agent'),
-              actorId: sql<null>`null::uuid`.as('actor_id'),
-            })
-            .from(confirmed),
-        )
-        .returning(),
-    );
-    return db.with(confirmed, recorded).select().from(confirmed);
-  },
-);
+const confirmedUser = prepared('confirmed_user', [...eventColumns, 'email'], (db, { userId, email, ...event }) => {
+  const unconfirmed = and(eq(users.id, userId), eq(users.emailCanonical, email), isNull(users.confirmedAt), isNull(users.disabledAt));
+  const confirmation = db
+    .update(users)
+    .set({ confirmedAt: sql`${event.at}` })
+    .where(unconfirmed)
+    .returning();
+  const confirmed = db.$with('confirmed').as(confirmation);
+  const recorded = recordedWith(db, { rows: confirmed, userId: confirmed.id }, event);
+  return db.with(confirmed, recorded).select().from(confirmed);
+});
 
 /**
  * Marks an address as confirmed, if the account still has it and is not disabled, and records it: both or nothing, in one statement.

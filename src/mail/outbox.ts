@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, lt, lte, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNull, lt, lte, ne, type Placeholder, sql } from 'drizzle-orm';
 import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -6,7 +6,7 @@ import type { MailKind, MailStatus } from '../db/kinds.ts';
 import { prepared } from '../db/prepared.ts';
 import { mails } from '../db/schema.ts';
 import { databaseTime, databaseTimePlus, millisecondsFromNow } from '../db/time.ts';
-import { recordEvent } from '../identity/events.ts';
+import { eventColumns, eventColumnsOf, noted, recordedWith } from '../identity/events.ts';
 
 export type MailRow = typeof mails.$inferSelect;
 
@@ -67,13 +67,23 @@ export interface Settlement {
   readonly error?: string;
 }
 
-const settledMail = prepared('settled_mail', ['id', 'lease', 'status', 'now', 'error'], (db, { id, lease, status, now, error }) =>
+const settlement = (
+  db: Queryable,
+  { mailId, lease, status, at, error }: Readonly<Record<(typeof settlementColumns)[number], Placeholder>>,
+) =>
   db
     .update(mails)
-    .set({ status: sql`${status}`, lease: null, settledAt: sql`${now}`, lastError: sql`${error}` })
-    .where(and(eq(mails.id, id), eq(mails.lease, lease)))
-    .returning({ userId: mails.userId }),
-);
+    .set({ status: sql`${status}`, lease: null, settledAt: sql`${at}`, lastError: sql`${error}` })
+    .where(and(eq(mails.id, mailId), eq(mails.lease, lease)))
+    .returning({ userId: mails.userId });
+const settlementColumns = ['mailId', 'lease', 'status', 'at', 'error'] as const;
+
+const droppedMail = prepared('dropped_mail', settlementColumns, settlement);
+const settledMail = prepared('settled_mail', [...settlementColumns, ...eventColumns], (db, values) => {
+  const settled = db.$with('settled').as(settlement(db, values));
+  const recorded = recordedWith(db, { rows: settled, userId: settled.userId }, values);
+  return db.with(settled, recorded).select().from(settled);
+});
 
 /**
  * Records how a claimed mail ended, for its recipient, too, unless it was dropped. Does nothing for a worker whose lease
@@ -82,14 +92,10 @@ const settledMail = prepared('settled_mail', ['id', 'lease', 'status', 'now', 'e
  * @returns whether it was this worker's to settle
  */
 export async function settleMail(db: Queryable, claim: MailRow, { status, error }: Settlement, clock: Clock): Promise<boolean> {
-  return db.transaction(async (tx) => {
-    const { id, lease } = claim;
-    const settled = await settledMail(tx, { id, lease, status, now: clock.now(), error: error ?? null });
-    for (const { userId } of settled) {
-      if (status !== 'dropped') await recordEvent(tx, userId, `${claim.kind}_mail_${status}`, undefined, clock);
-    }
-    return settled.length > 0;
-  });
+  const columns = { mailId: claim.id, lease: claim.lease, status, error: error ?? null, at: clock.now() };
+  if (status === 'dropped') return (await droppedMail(db, columns)).length > 0;
+  const event = eventColumnsOf(noted({ userId: claim.userId, type: `${claim.kind}_mail_${status}`, at: columns.at, agent: undefined }));
+  return (await settledMail(db, { ...columns, ...event })).length > 0;
 }
 
 /** Holds a claimed mail for longer. Does nothing for a worker whose lease has gone to another. */

@@ -8,7 +8,7 @@ import { prepared } from '../db/prepared.ts';
 import { users } from '../db/schema.ts';
 import { reach } from '../failpoints.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
-import { type Agent, recordEvent } from '../identity/events.ts';
+import { type Agent, eventColumns, eventColumnsOf, noted, recordedWith } from '../identity/events.ts';
 import { removeOverdueAccounts } from '../identity/overdue-accounts.ts';
 import type { UserRow } from '../identity/users.ts';
 import { enqueueMail } from '../mail/outbox.ts';
@@ -23,9 +23,22 @@ type Needs = Pick<
   'clock' | 'config' | 'db' | 'failpoints' | 'hasher' | 'limits' | 'passwordPolicy' | 'revocations' | 'telemetry' | 'wakeMail'
 >;
 
-const newUserColumns = ['id', 'email', 'emailCanonical', 'username', 'usernameCanonical', 'passwordHash', 'locale', 'createdAt'] as const;
-type NewUser = Pick<UserRow, (typeof newUserColumns)[number]>;
-const newUser = prepared('new_user', newUserColumns, (db, row) => db.insert(users).values(row).returning());
+const newUserColumns = ['email', 'emailCanonical', 'username', 'usernameCanonical', 'passwordHash', 'locale', 'createdAt'] as const;
+type NewUser = Pick<UserRow, 'id' | (typeof newUserColumns)[number]>;
+/** With the event of it. */
+const newUser = prepared(
+  'new_user',
+  [...newUserColumns, ...eventColumns],
+  (db, { userId, id, type, at, ip, userAgent, actorId, ...row }) => {
+    const inserted = db
+      .insert(users)
+      .values({ ...row, id: userId })
+      .returning();
+    const created = db.$with('created').as(inserted);
+    const recorded = recordedWith(db, { rows: created, userId: created.id }, { id, type, at, ip, userAgent, actorId });
+    return db.with(created, recorded).select().from(created);
+  },
+);
 
 interface Registrant {
   readonly agent?: Agent;
@@ -91,8 +104,8 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
   const { clock, db, failpoints, limits } = services;
   try {
     return await db.transaction(async (tx) => {
-      const [row] = await newUser(tx, user);
-      await recordEvent(tx, user.id, 'registered', agent, clock);
+      const registered = noted({ userId: user.id, type: 'registered', at: clock.now(), agent });
+      const [row] = await newUser(tx, { ...user, ...eventColumnsOf(registered) });
       const mayBeWrittenTo = (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
       if (mayBeWrittenTo) {
         const retryAfterSeconds = await limits.recipients.countMail(tx, user.emailCanonical);

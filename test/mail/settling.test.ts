@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { FastifyBaseLogger } from 'fastify';
 import t from 'tap';
 import type { Queryable } from '../../src/db/database.ts';
@@ -10,15 +10,17 @@ import { startService } from '../support/service.ts';
 import { openTables } from '../support/tables.ts';
 import { compose, startWithUnsentMail } from '../support/unsent-mail.ts';
 
-/** That a mail was sent cannot be written down from now on. */
-async function refuseEvents(tables: Queryable): Promise<void> {
+/** Has the database refuse what is written to a table, when a condition on the row that it would be is true, until the trigger is dropped. */
+async function refuse(tables: Queryable, what: 'insert on events' | 'update on mails', condition: string): Promise<void> {
+  const complaint = "begin raise exception 'as the test wants it'; end";
+  await tables.execute(sql.raw(`create or replace function refuse() returns trigger language plpgsql as $$${complaint}$$`));
   await tables.execute(
-    sql`create function refuse() returns trigger language plpgsql as 'begin raise exception ''as the test wants it''; end'`,
-  );
-  await tables.execute(
-    sql`create trigger refusal before insert on events for each row when (new.type like '%mail_sent') execute function refuse()`,
+    sql.raw(`create or replace trigger refusal before ${what} for each row when (${condition}) execute function refuse()`),
   );
 }
+
+/** That a mail was sent cannot be written down from now on. */
+const refuseEvents = (tables: Queryable) => refuse(tables, 'insert on events', "new.type like '%mail_sent'");
 
 t.test('a mail that was sent while the database cannot be told is held until it can, and not sent again', async (t) => {
   const service = await startService(t);
@@ -43,39 +45,21 @@ t.test('a mail that was sent before the database was away for longer than its le
   const { service, tables, email } = await startWithUnsentMail(t);
   const { db, clock } = service.app.services;
   const { attempts } = await mailRow(tables, email);
-  // First nothing is answered; then only who wants to take a mail is.
-  let state: 'there' | 'away' | 'coming back' = 'there';
-  const away = async () => {
-    throw new Error('the database is away');
-  };
-  const transaction = ((...args) => (state === 'there' ? db.transaction(...args) : away())) as typeof db.transaction;
-  const update = ((table) => {
-    const set = (values: object) => ({
-      where: (condition: SQL) => {
-        const query = db.update(table).set(values).where(condition);
-        const returning = () => (state === 'away' ? away() : query.returning());
-        if (state === 'there') return query;
-        // biome-ignore lint/suspicious/noThenProperty: a query is one
-        return { returning, then: (...callbacks: Parameters<Promise<never>['then']>) => away().then(...callbacks) };
-      },
-    });
-    return { set };
-  }) as typeof db.update;
   let sent = 0;
   const send = async () => {
     sent += 1;
-    state = 'away';
+    await refuse(tables, 'update on mails', 'true');
     service.clock.advance({ seconds: 56 });
   };
   const complaints: unknown[] = [];
   const log = { error: (what: unknown) => void complaints.push(what), warn: () => {} } as unknown as FastifyBaseLogger;
-  const flaky = new Proxy(db, { get: (target, name) => ({ transaction, update })[name as 'update'] ?? Reflect.get(target, name) });
-  const worker = createMailWorker({ db: flaky, clock, transport: { send, probe: async () => {}, close: () => {} }, compose, log });
+  const worker = createMailWorker({ db, clock, transport: { send, probe: async () => {}, close: () => {} }, compose, log });
   t.teardown(() => worker.close());
   await eventually('it cannot be written down', () => complaints.length > 1);
-  state = 'coming back';
+  // Only who wants to take a mail is answered.
+  await refuse(tables, 'update on mails', 'new.lease is not distinct from old.lease or new.lease is null');
   await eventually('its lease is over, and it is taken again', async () => (await mailRow(tables, email)).attempts === attempts + 2);
-  state = 'there';
+  await tables.execute(sql`drop trigger refusal on mails`);
   await settled(tables, email, 'sent');
   t.equal(sent, 1);
 });
