@@ -1,4 +1,5 @@
 import { createEnvironmentReader, type Sender } from './environment.ts';
+import { isGuessable, isPlaceholder } from './guessable-secret.ts';
 
 /** Everything that can be set from outside, checked whole. Times are in the unit that their name carries. */
 export interface Config {
@@ -160,8 +161,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const webSchemes = production ? ['https'] : ['http', 'https'];
 
   const givenUrl = demand('PUBLIC_URL');
-  const publicUrl = givenUrl === undefined ? `http://localhost:${port}` : read.url('PUBLIC_URL', givenUrl, { schemes: webSchemes });
-  const base = publicUrl.replace(/\/+$/, '');
+  const base = givenUrl === undefined ? `http://localhost:${port}` : read.url('PUBLIC_URL', givenUrl, { schemes: webSchemes });
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
   const redisUrl = read.optional('REDIS_URL');
@@ -198,7 +198,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         disown: `${base}/auth/disown/{token}`,
       },
     },
-    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET')),
+    // Elsewhere a guessable one is warned of.
+    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET'), production ? isGuessable : isPlaceholder),
     tokens: {
       accessTtlSeconds: read.integer('ACCESS_TOKEN_TTL_SECONDS', 300, { min: 1, max: maxAccessTtlSeconds }),
       actionTtlSeconds: {

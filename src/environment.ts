@@ -1,6 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
-import { isGuessable } from './guessable-secret.ts';
 
 /** Characters that would break a mail header or a log line. */
 const control = /[\p{Cc}\u2028\u2029]/u;
@@ -61,6 +60,7 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return fallback;
   }
 
+  /** @returns the URL as it was written; one of the web in its normal form (RFC 3986 §6.2.2), without a slash at its end */
   function url(name: string, value: string, { schemes }: { schemes: readonly string[] }): string {
     const parsed = URL.canParse(value) ? new URL(value) : undefined;
     const scheme = parsed?.protocol.slice(0, -1) ?? '';
@@ -70,7 +70,7 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     } else if (web && (parsed.search !== '' || parsed.hash !== '' || parsed.username !== '' || parsed.password !== '')) {
       fault(name, 'must have no user, query or fragment');
     }
-    return value;
+    return web ? (parsed?.href ?? value).replace(/\/+$/, '') : value;
   }
 
   /** The library would take options from a query, and end the process for a database that is no number. */
@@ -174,10 +174,11 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return { domainName: domainName ?? '', keySelector: keySelector ?? '', privateKey };
   }
 
-  function secrets(name: string, value: string | undefined): readonly string[] {
+  /** @param isRefused what else than a short one is no secret */
+  function secrets(name: string, value: string | undefined, isRefused: (secret: string) => boolean): readonly string[] {
     const list = value?.split(',').map((each) => each.trim()) ?? [];
     if (list.some((secret) => Buffer.byteLength(secret) < 32)) fault(name, 'must have at least 32 bytes (openssl rand -base64 48)');
-    else if (list.some(isGuessable)) fault(name, 'is not random, as far as one can see (openssl rand -base64 48)');
+    else if (list.some(isRefused)) fault(name, 'is not random, as far as one can see (openssl rand -base64 48)');
     return list;
   }
 

@@ -6,6 +6,7 @@ import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { isLoopbackHost } from './environment.ts';
 import { logError } from './http/log-error.ts';
+import { endings, listenToEndings } from './signals.ts';
 
 /** How long requests under way, and mails being sent, may take to end. */
 const closeWithinMs = 20_000;
@@ -37,28 +38,43 @@ export async function serve(config: Config, say: (line: string) => void): Promis
   }
 
   const starting = start();
+  let endedBy: NodeJS.Signals | undefined;
   // Not before an ordinary exit: that of a service which could not start would count as a success.
-  closeWithGrace({ delay: delayMs + closeWithinMs, logger, skip: ['beforeExit'] }, async ({ err, signal }) => {
+  const options = { delay: delayMs + closeWithinMs, logger, skip: ['beforeExit' as const, ...endings] };
+  const ending = closeWithGrace(options, async ({ err, signal = endedBy }) => {
     isEnding = true;
     const failure = signal === undefined ? (err ?? new Error('nothing was thrown')) : undefined;
     if (failure !== undefined) logger.error(failure, 'the service stops because of an unexpected error');
     // What cannot start has closed everything by itself.
     await starting.catch(() => {});
-    if (signal === 'SIGTERM' && app?.server.listening) {
-      app.announceEnd();
-      await pause(delayMs);
-    }
-    await app?.close();
+    if (app) await close(app, signal === 'SIGTERM' ? delayMs : 0);
     // What is thrown may be nothing, which would be taken for a good end.
     if (failure !== undefined) process.exit(1);
   });
-  try {
-    await starting;
-  } catch (error) {
-    // Told to stop, it has no need to start any more.
+  listenToEndings((signal, isFirst) => {
+    if (!isFirst) endAtOnce(signal, logger);
+    endedBy = signal;
+    ending.close();
+  });
+  // Told to stop, it has no need to start any more.
+  await starting.catch((error: unknown) => {
     if (!isEnding) throw error;
-  }
+  });
   if (!isEnding) greet(config, say);
+}
+
+/** @param delayMs how long it answers on, and says that it is about to end */
+async function close(app: FastifyInstance, delayMs: number): Promise<void> {
+  if (delayMs > 0 && app.server.listening) {
+    app.announceEnd();
+    await pause(delayMs);
+  }
+  await app.close();
+}
+
+function endAtOnce(signal: string, logger: ReturnType<typeof logOf>): never {
+  logger.error(`second ${signal}, exiting`);
+  process.exit(1);
 }
 
 /** Where it is told how the service ends: its log, or standard error while it has none. The words of an error may quote anything. */
