@@ -10,7 +10,8 @@ export function emailChangePages(app: FastifyInstance, services: Services) {
     path: '/auth/email/confirm',
     ask: 'change_email',
     askPassword: 'change_email_with_password',
-    appStatus: () => undefined,
+    // As for confirmation: the new address has been.
+    appStatus: (kind) => (kind === 'email_changed' ? 'confirmed' : undefined),
     addressOf: ({ pendingEmail, email }) => pendingEmail ?? email,
     acceptsBareLink: false,
     requireOwner: (token) => requireTokenOwner(services, token),
