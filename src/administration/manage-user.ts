@@ -21,7 +21,7 @@ const uuid = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 export async function requireNamedUser(db: Queryable, name: string): Promise<UserRow> {
   const find = uuid.test(name) ? findUserById : name.includes('@') ? findUserByEmail : findUserByUsername;
   const user = await find(db, name);
-  if (user === undefined) throw new Problem('not_found');
+  if (user === undefined) throw new Problem('not_found', { detail: 'There is no user with this name, address or id.' });
   return user;
 }
 
