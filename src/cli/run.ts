@@ -48,6 +48,8 @@ const commands: Readonly<Record<string, Command | EnvironmentCommand>> = {
   ...keyCommands,
 };
 
+const helpWords: readonly string[] = ['help', '--help', '-h'];
+
 const standardConsole: Console = {
   say: (line) => void process.stdout.write(`${line}\n`),
   complain: (line) => void process.stderr.write(`${line}\n`),
@@ -63,12 +65,17 @@ export async function runCli(argv: readonly string[], console = standardConsole,
   const name = [`${first} ${second}`, first].find((each) => Object.hasOwn(commands, each));
   const command = name === undefined ? undefined : commands[name];
   if (name === undefined || command === undefined) {
-    const isHelp = ['help', '--help', '-h'].includes(first);
+    const isGroup = Object.keys(commands).some((each) => each.startsWith(`${first} `));
+    const isHelp = helpWords.includes(isGroup ? second : first);
     (isHelp ? console.say : console.complain)(usage());
     return isHelp ? 0 : 2;
   }
+  const args = argv.slice(name.split(' ').length);
+  if (args.includes('--help') || args.includes('-h')) {
+    console.say(`Usage: latchkey ${command.usage}\n\n${command.purpose}`);
+    return 0;
+  }
   try {
-    const args = argv.slice(name.split(' ').length);
     if ('examine' in command) return await command.examine(args, env, console);
     await command.run(args, loadConfig(env), console);
     return 0;
@@ -78,8 +85,14 @@ export async function runCli(argv: readonly string[], console = standardConsole,
   }
 }
 
+/** How wide the column of the commands is; what is longer has its purpose in the next line. */
+const usageWidth = 48;
+
 function usage(): string {
-  const lines = Object.values(commands).map((command) => `  latchkey ${command.usage.padEnd(48)} ${command.purpose}`);
+  const lines = Object.values(commands).map(({ usage: words, purpose }) => {
+    const indent = words.length > usageWidth ? `\n${' '.repeat('  latchkey '.length + usageWidth)}` : '';
+    return `  latchkey ${words.padEnd(usageWidth)}${indent} ${purpose}`;
+  });
   return `Usage:\n${lines.join('\n')}\n\nConfigured from the environment: see README.md.`;
 }
 

@@ -15,6 +15,26 @@ t.test('help names every command, and asks for no configuration', async (t) => {
   }
 });
 
+t.test('help stands in columns, whatever a command is called', async (t) => {
+  const { said } = await run('help');
+  const purposes = said.split('\n').filter((line) => line.startsWith(' '));
+  for (const line of purposes) t.match(line, /^ {2}latchkey (?:.{48} \S|users create \S.{48,}$)|^ {60}\S/, line);
+  t.match(said, /\[--json\]\n {60}open an account/);
+});
+
+t.test('a command tells its usage, and does nothing, whatever stands beside that', async (t) => {
+  for (const argv of ['users list --help', 'users list -h', 'users list --query ada --help more']) {
+    const expected = /^Usage: latchkey users list \[--query TEXT\] \[--json\]\n\nthe users, /;
+    t.match(await run(argv, { PORT: 'nonsense' }), { status: 0, said: expected, complaints: '' }, argv);
+  }
+  t.match(await run('serve --help', { PORT: 'nonsense' }), { status: 0, said: /^Usage: latchkey serve\n/, complaints: '' });
+  t.match(await run('doctor -h', { PORT: 'nonsense' }), { status: 0, said: /^Usage: latchkey doctor \[--json\]\n/, complaints: '' });
+  for (const argv of ['users --help', 'keys -h', 'mail help']) {
+    t.match(await run(argv, { PORT: 'nonsense' }), { status: 0, said: /^Usage:\n {2}latchkey serve /, complaints: '' }, argv);
+  }
+  for (const argv of ['bogus --help', 'users bogus --help', 'constructor -h']) t.match(await run(argv), { status: 2, said: '' }, argv);
+});
+
 t.test('what it does not understand is refused with the usage, and does nothing', async (t) => {
   const unknown = ['bogus', 'mail', 'mail bogus', 'constructor', '__proto__', 'mail constructor', 'bogus list'];
   for (const argv of unknown) t.match(await run(argv), { status: 2, said: '', complaints: /^Usage:/ }, argv);
