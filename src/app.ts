@@ -91,6 +91,8 @@ export async function buildApp(config: Config, appOptions: AppOptions) {
     onIdleError: (err) => app.log.warn({ err }, 'an idle database connection was lost'),
     onRisk: (settings) => app.log.warn({ settings }, 'a crash of the database server may undo what it has acknowledged'),
   });
+  // That it fails is told where it is awaited, which may be later.
+  opening.catch(() => {});
   // First registered, last run: everything that uses the database, or the log, has stopped by then.
   app.addHook('onClose', () => log.drained?.());
   app.addHook('onClose', async () => (await opening.catch(() => undefined))?.close());
