@@ -96,6 +96,12 @@ function usage(): string {
   return `Usage:\n${lines.join('\n')}\n\nConfigured from the environment: see README.md.`;
 }
 
+/**
+ * PostgreSQL's words (appendix A of its manual) for letting nobody in: another role or password, no such database, no right
+ * to it or to a table, too many connections, starting up.
+ */
+const refusedByDatabase: ReadonlySet<unknown> = new Set(['28000', '28P01', '3D000', '42501', '53300', '57P03']);
+
 /** What the operator can mend is said in words; anything else needs its stack. */
 function explain(error: unknown, { usage: line }: Pick<Command, 'usage'>): string {
   if (error instanceof UsageError) return `${error.message}\nUsage: latchkey ${line}`;
@@ -111,6 +117,7 @@ function explain(error: unknown, { usage: line }: Pick<Command, 'usage'>): strin
   if (known || (code !== undefined && /^E[A-Z]+$/.test(code)))
     return error.message || `${code} (is the database running, and DATABASE_URL right?)`;
   // A failed query quotes its parameters, which can hold an address or a hash.
-  const { stack, message } = logError(error);
+  const { stack, message, code: reason } = logError(error);
+  if (refusedByDatabase.has(reason)) return `${message}\n\`latchkey doctor\` tells more.`;
   return stack || message;
 }

@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { mailKinds } from '../../src/db/kinds.ts';
 import { run } from '../support/cli.ts';
-import { createDatabase, onServer } from '../support/database.ts';
+import { noPostgres, startCluster } from '../support/cluster.ts';
+import { createDatabase, onServer, query } from '../support/database.ts';
 import { startProcess } from '../support/process.ts';
 
 t.test('help names every command, and asks for no configuration', async (t) => {
@@ -116,12 +119,51 @@ t.test('migrate', async (t) => {
     t.notMatch(complaints, /s3cret|\n\s+at /);
   });
 
+  t.test('says in words whom the database does not let in, and what tells more', { skip: noPostgres }, async (t) => {
+    const cluster = await startCluster(t);
+    const urlOf = (role: string, name = 'postgres') => `postgres://${role}@127.0.0.1:${cluster.port}/${name}`;
+    for (const rules of ['shut nologin', 'full login connection limit 0', 'poor login']) await query(cluster.url, `create role ${rules}`);
+    const refusals: [string, string][] = [
+      [urlOf('postgres', 'none'), 'database "none" does not exist'],
+      [urlOf('shut'), 'role "shut" is not permitted to log in'],
+      [urlOf('full'), 'too many connections for role "full"'],
+      [urlOf('poor'), 'permission denied for database postgres'],
+    ];
+    const env = { DATA_DIR: join(t.testdir(), 'data') };
+    for (const [DATABASE_URL, words] of refusals) {
+      const expected = { status: 1, said: '', complaints: `${words}\n\`latchkey doctor\` tells more.` };
+      for (const argv of ['migrate', 'mail status', 'users list']) t.strictSame(await run(argv, { ...env, DATABASE_URL }), expected, argv);
+    }
+    const service = startProcess(t, { file: 'src/server.ts' }, { ...env, DATABASE_URL: urlOf('postgres', 'none') });
+    t.match(await service.ended(), { code: 1, signal: null });
+    t.strictSame(service.output, { stdout: '', stderr: 'database "none" does not exist\n`latchkey doctor` tells more.\n' });
+  });
+
+  t.test('says so of a wrong password, and of a server that is starting', async (t) => {
+    const refusals = { '28P01': 'password authentication failed for user "ada"', '57P03': 'the database system is starting up' };
+    for (const [code, words] of Object.entries(refusals)) {
+      const DATABASE_URL = `postgres://ada:s3cret@127.0.0.1:${await startRefusing(t, code, words)}/latchkey`;
+      const { status, complaints } = await run('migrate', { DATABASE_URL });
+      t.strictSame({ status, complaints }, { status: 1, complaints: `${words}\n\`latchkey doctor\` tells more.` });
+    }
+  });
+
   t.test('brings a server up to date, any number of times', { skip: !onServer }, async (t) => {
     const env = await createDatabase(t);
     for (const _ of [1, 2]) t.match(await run('migrate', env), { status: 0, said: 'The schema is up to date.' });
     t.match(await run('mail status', env), { status: 0, said: /^queued 0, / });
   });
 });
+
+/** A server that lets nobody in, and says so in PostgreSQL's words. */
+async function startRefusing(t: Test, code: string, words: string): Promise<number> {
+  const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${words}\0\0`);
+  const head = Buffer.from([69, 0, 0, 0, fields.length + 4]);
+  const server = createServer((socket) => socket.once('data', () => socket.end(Buffer.concat([head, fields]))));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
 
 t.test(
   'standard output that is not written ends nothing with a stack',
