@@ -50,7 +50,7 @@ export function checkConfiguration(config: Config): Finding[] {
     findings.push(error(`${name} is misread: in user and password, % / ? # and @ are written %25 %2F %3F %23 and %40`, mend));
   }
   if (mail.smtpUrl !== undefined && allowsPlainText(mail.smtpUrl)) {
-    const mend = 'SMTP_URL="${SMTP_URL/requireTLS=false/requireTLS=true}"';
+    const mend = 'SMTP_URL="$(echo "$SMTP_URL" | sed s/requireTLS=false/requireTLS=true/)"';
     findings.push(warning('mails, and the links in them, may be read and changed on the way (requireTLS=false)', mend));
   }
   return findings;

@@ -51,7 +51,7 @@ export async function checkLimits({ redisUrl: url }: Config): Promise<Finding[]>
 function tellConnection(url: string): Finding {
   if (url.startsWith('rediss:')) return ok('Redis answers over TLS, and its certificate is right');
   if (isLocalServer(url)) return ok('Redis answers, without TLS: it is on this machine');
-  return warning('Redis answers without TLS: its password can be read on the way', 'REDIS_URL="${REDIS_URL/redis:/rediss:}"');
+  return warning('Redis answers without TLS: its password can be read on the way', 'REDIS_URL="rediss:${REDIS_URL#redis:}"');
 }
 
 const otherServer = 'REDIS_URL=rediss://USER:PASSWORD@HOST:6379';

@@ -73,7 +73,7 @@ function tellFailure(cause: unknown, url: string): Finding {
   }
   const reason = originalCode ?? nameOf(cause);
   if (code === 'ETLS') {
-    const mend = isLocalServer(url) ? 'SMTP_URL="${SMTP_URL/requireTLS=true/requireTLS=false}"' : otherServer;
+    const mend = isLocalServer(url) ? 'SMTP_URL="$(echo "$SMTP_URL" | sed s/requireTLS=true/requireTLS=false/)"' : otherServer;
     return error('the server offers no STARTTLS, which is demanded', mend);
   }
   if (/SSL|TLS|EPROTO/.test(reason))

@@ -2,7 +2,7 @@ import Fastify from 'fastify';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { openRedisCounters } from '../../src/limits/redis-counters.ts';
-import { examine, faultsIn, finds } from '../support/doctor.ts';
+import { examine, faultsIn, finds, mended } from '../support/doctor.ts';
 import { eventually } from '../support/eventually.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 
@@ -25,8 +25,10 @@ t.test('Redis', { skip: noRedis }, async (t) => {
   });
 
   t.test('that is reached over a network, as far as its name tells', async (t) => {
-    const mend = 'REDIS_URL="${REDIS_URL/redis:/rediss:}"';
-    finds(t, await look(t, server.url.replace('127.0.0.1', '0.0.0.0')), [{ level: 'warning', what: /without TLS/, mend }]);
+    const REDIS_URL = server.url.replace('127.0.0.1', '0.0.0.0');
+    const found = await look(t, REDIS_URL);
+    finds(t, found, [{ level: 'warning', what: /without TLS/, mend: /^REDIS_URL=/ }]);
+    t.strictSame(mended(found, { REDIS_URL }), { REDIS_URL: REDIS_URL.replace('redis:', 'rediss:') });
   });
 
   t.test('that has no TLS where it is asked for', async (t) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { cert, key } from '../support/certificate.ts';
-import { examine, faultsIn, finds } from '../support/doctor.ts';
+import { examine, faultsIn, finds, mended } from '../support/doctor.ts';
 import { createFaultyMailServer, type FaultyMailServer } from '../support/faulty-mail-server.ts';
 import { startProcess } from '../support/process.ts';
 
@@ -37,8 +37,10 @@ t.test('a mail server on this machine', async (t) => {
   });
 
   t.test('that demands TLS, or is asked for it, and has none', async (t) => {
-    const mend = 'SMTP_URL="${SMTP_URL/requireTLS=true/requireTLS=false}"';
-    finds(t, await faults(t, `${server.url}?requireTLS=true`), [{ level: 'error', what: /no STARTTLS/, mend }]);
+    const SMTP_URL = `${server.url}?requireTLS=true`;
+    const found = await faults(t, SMTP_URL);
+    finds(t, found, [{ level: 'error', what: /no STARTTLS/, mend: /^SMTP_URL=/ }]);
+    t.strictSame(mended(found, { SMTP_URL }), { SMTP_URL: `${server.url}?requireTLS=false` });
     finds(t, await faults(t, server.url.replace('smtp:', 'smtps:')), [{ level: 'error', what: /speaks no TLS on this port/ }]);
   });
 

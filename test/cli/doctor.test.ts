@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import type { Subject } from '../../src/doctor/finding.ts';
 import { within } from '../../src/doctor/finding.ts';
 import { run } from '../support/cli.ts';
-import { examine, faultsIn, finds } from '../support/doctor.ts';
+import { examine, faultsIn, finds, mended } from '../support/doctor.ts';
 import { canary, leaksOf } from '../support/log-canary.ts';
 import { startProcess } from '../support/process.ts';
 
@@ -102,9 +102,12 @@ t.test('a configuration that loads', async (t) => {
   finds(t, await faults(t, 'configuration', { RATE_LIMIT: 'off', LOG_LEVEL: 'debug' }), [
     { level: 'warning', mend: 'NODE_ENV=production' },
   ]);
-  finds(t, await about({ SMTP_URL: 'smtp://0.0.0.0:1?requireTLS=false' }), [{ level: 'warning', what: /requireTLS=false/ }]);
-  for (const SMTP_URL of ['smtp://127.0.0.1:1?requireTLS=false', 'smtps://0.0.0.0:1?requireTLS=false', 'smtp://0.0.0.0:1'])
-    finds(t, await about({ SMTP_URL }), []);
+  const SMTP_URL = "smtp://0.0.0.0:1?requireTLS=false&name=$('odd' `name`)";
+  const found = await about({ SMTP_URL });
+  finds(t, found, [{ level: 'warning', what: /requireTLS=false/ }]);
+  t.strictSame(mended(found, { SMTP_URL }), { SMTP_URL: SMTP_URL.replace('false', 'true') });
+  for (const url of ['smtp://127.0.0.1:1?requireTLS=false', 'smtps://0.0.0.0:1?requireTLS=false', 'smtp://0.0.0.0:1'])
+    finds(t, await about({ SMTP_URL: url }), []);
 });
 
 t.test('nothing secret is told, however it is written', async (t) => {

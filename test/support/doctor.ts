@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { Test } from 'tap';
 import type { Finding, Subject } from '../../src/doctor/finding.ts';
 import { run } from './cli.ts';
@@ -20,4 +21,14 @@ export function faultsIn(findings: readonly Finding[]): Finding[] {
 export function finds(t: Test, found: readonly Finding[], expected: readonly Readonly<Record<string, string | RegExp>>[]): void {
   t.equal(found.length, expected.length, JSON.stringify(found));
   t.match(found, expected);
+}
+
+/** What becomes of variables when a shell runs what is to mend them; any shell does that POSIX knows. */
+export function mended<Name extends string>(found: readonly Finding[], env: Readonly<Record<Name, string>>): Record<Name, string> {
+  const names = Object.keys(env) as Name[];
+  const script = [...found.map(({ mend }) => mend), ...names.map((name) => `printf '%s\\n' "$${name}"`)].join('\n');
+  const { stdout, stderr } = spawnSync('sh', ['-eu', '-c', script], { env: { PATH: process.env['PATH'], ...env }, encoding: 'utf8' });
+  const values = stdout.split('\n');
+  if (stderr !== '') throw new Error(stderr);
+  return Object.fromEntries(names.map((name, index) => [name, values[index]])) as Record<Name, string>;
 }
