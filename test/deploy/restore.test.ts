@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../support/cli.ts';
@@ -55,6 +56,19 @@ t.test('a backup is restored as docs/OPERATIONS.md says', { skip: noPostgres }, 
     `--dbname=${env.DATABASE_URL}`,
     dump,
   );
+
+  t.test('what was lost is found in the old database, as docs/OPERATIONS.md asks for it, whatever DATABASE_URL ends with', async (t) => {
+    const [command = ''] = /^psql "\$DATABASE_URL" -c '\\connect .*?(?=^```)/ms.exec(readFileSync('docs/OPERATIONS.md', 'utf8')) ?? [];
+    const since = command.replace(/'20[^']*'/, "'epoch'");
+    const found = asPostgres('sh', '-c', `DATABASE_URL='${env.DATABASE_URL}?sslmode=prefer'; ${since}`);
+    const events = found.split('\n').filter((line) => line.includes(' | '));
+    t.strictSame(
+      events.slice(1).map((line) => line.split('|')[1]?.trim()),
+      ['password_changed', 'password_reset'],
+    );
+    t.match(events[1], person.id);
+    t.match(events[2], forgetful.id);
+  });
 
   t.test('by itself, it brings back what had ended', async (t) => {
     const service = await start();
