@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 
 /** The levels of all requirements of ASVS 5.0.0: a line a chapter, a group a section, a digit a requirement. */
@@ -61,7 +61,7 @@ function expand(range: string): string[] {
 const quotedTitles = /`(test\/[^`\s]+\.ts)`((?:(?:,| and)? "[^"]+")+)/g;
 const namedFunctions = /`(src\/[^`\s]+\.ts)`((?:(?:,| and)? `\w+\(\)`)+)/g;
 const namedFiles =
-  /`((?:src|test|docs|scripts|bench|migrations|openapi|\.ci)\/[\w./-]+|[\w-]+\.(?:md|ya?ml|json)|Dockerfile|\.dockerignore)(?::\d+(?:-\d+)?)?`/g;
+  /`((?:src|test|docs|scripts|bench|migrations|openapi|deploy|\.ci)\/[\w./-]+|[\w-]+\.(?:md|ya?ml|json)|Dockerfile|\.dockerignore)(?::\d+(?:-\d+)?)?`/g;
 
 /** The titles of the tests of a file; what differs from one to the other of a row of tests is an ellipsis. */
 function titlesOf(file: string): string[] {
@@ -133,6 +133,26 @@ t.test('the checklist of ASVS', async (t) => {
   });
 });
 
-t.test('the list of attacks names files, functions and tests that there are', async (t) => {
-  if (existsSync('docs/SECURITY.md')) checkReferences(t, readFileSync('docs/SECURITY.md', 'utf8'));
+/** The numbers of attacks, of which a dash stands for all in between. */
+function attacksIn(text: string): string[] {
+  return [...text.matchAll(/\b([A-Z])(\d\d)(?:–[A-Z](\d\d))?\b/g)].flatMap(([, letter = '', first = '', last = first]) =>
+    Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => `${letter}${String(Number(first) + index).padStart(2, '0')}`),
+  );
+}
+
+t.test('the list of attacks', async (t) => {
+  const text = readFileSync('docs/SECURITY.md', 'utf8');
+
+  t.test('names files, functions and tests that there are', async (t) => checkReferences(t, text));
+
+  t.test('has tests of each attack that it names', async (t) => {
+    const files = readdirSync('test/attacks').map((name) => readFileSync(`test/attacks/${name}`, 'utf8'));
+    const tested = new Set(files.flatMap(attacksIn));
+    const named = attacksIn(text);
+    t.ok(named.length > 40);
+    t.strictSame(
+      named.filter((attack) => !tested.has(attack)),
+      [],
+    );
+  });
 });
