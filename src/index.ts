@@ -1,4 +1,4 @@
-/** Latchkey as a plugin for Fastify: see "In your own Fastify application" in README.md. */
+/** Latchkey as a plugin for Fastify: see "Your own Fastify application" in README.md. */
 export type { Clock } from './clock.ts';
 export { ConfigError } from './config.ts';
 export type { AccessLevel } from './guard/access.ts';
