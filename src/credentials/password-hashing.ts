@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hash, type Options, verify } from '@node-rs/argon2';
 import type { PasswordConfig } from '../config.ts';
 import type { Problem } from '../problems/problem.ts';
+import { maxPasswordLength } from './password-length.ts';
 import { createPermits, type Permits, type PermitUse } from './permits.ts';
 
 /** Makes and checks password hashes, never more at a time than the machine can bear. */
@@ -69,9 +70,20 @@ export async function createPasswordHasher(config: HashingConfig, cores: number)
   };
 }
 
-/** One spelling for what looks the same: systems differ in how they enter an accented letter (RFC 8265 §4.2.2, NFC). */
+/**
+ * No accepted password is longer in any spelling, in UTF-16 units: a character has two of them at most, and spelling it
+ * out makes at most four of each (UAX #15).
+ */
+const maxSpelledLength = 8 * maxPasswordLength;
+
+/**
+ * One spelling for what looks the same: systems differ in how they enter an accented letter (RFC 8265 §4.2.2, NFC).
+ *
+ * What is longer than any password is wrong in every spelling, and is left as it is: to sort thousands of accents takes
+ * a time that grows with their square, in which the service does nothing else.
+ */
 function normalized(password: string): string {
-  return password.normalize('NFC');
+  return password.length > maxSpelledLength ? password : password.normalize('NFC');
 }
 
 function isWeaker(passwordHash: string, config: HashingConfig): boolean {

@@ -42,6 +42,18 @@ t.test('a letter may be entered as one character or as several', async (t) => {
   t.equal(await hasher.verify(await hasher.hash(composed), 'munchner kindl 1860'), false);
 });
 
+t.test('the longest password has one spelling, and what is longer than all of its spellings is taken as it stands', async (t) => {
+  const longest = '\u1f82'.repeat(128);
+  t.equal(longest.normalize('NFD').length, 4 * 128, 'no character takes more to be spelled out');
+  t.equal(await hasher.verify(await hasher.hash(longest), longest.normalize('NFD')), true);
+  const atBound = '\u00fc'.repeat(512);
+  t.equal(await hasher.verify(await hasher.hash(atBound), atBound.normalize('NFD')), true, 'up to the bound');
+  const beyond = `${atBound.normalize('NFD')}x`;
+  const hash = await hasher.hash(beyond);
+  t.equal(await hasher.verify(hash, beyond), true);
+  t.equal(await hasher.verify(hash, beyond.normalize('NFC')), false, 'sorting its accents would take too long');
+});
+
 t.test('without a hash no password is right', async (t) => {
   for (const password of ['', 'undefined', 'correct horse battery staple']) t.equal(await hasher.verify(undefined, password), false);
 });
