@@ -37,6 +37,9 @@ function readBearer(authorization: string): string | undefined {
 /**
  * The value of a cookie. Ours need no decoding: they hold tokens.
  *
+ * Only space and tab are blank, as RFC 6265 §4.2.1 and browsers have it. To them, a no-break space before `__Host-` makes
+ * another name, whose cookie any host of the domain may plant.
+ *
  * @throws Problem `ambiguous_credentials` when it comes twice with different values, as it does when another host of
  *   the domain has planted one
  */
@@ -44,11 +47,23 @@ export function readCookie(header: string, name: string): string | undefined {
   const start = `${name}=`;
   let value: string | undefined;
   for (const pair of header.split(';')) {
-    const trimmed = pair.trim();
+    const trimmed = withoutBlanks(pair);
     if (!trimmed.startsWith(start)) continue;
     const next = trimmed.slice(start.length);
     if (value !== undefined && value !== next) throw new Problem('ambiguous_credentials');
     value = next;
   }
   return value;
+}
+
+function withoutBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (isBlank(text[start])) start += 1;
+  while (end > start && isBlank(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
 }
