@@ -108,7 +108,7 @@ export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTo
 
     verify(token) {
       const payload = recall(token) ?? genuine(token);
-      return payload !== undefined && isCurrent(payload, clock.now()) ? payload : undefined;
+      return payload !== undefined && isCurrent(payload, ttlSeconds, clock.now()) ? payload : undefined;
     },
 
     async learnKey(token) {
@@ -129,6 +129,11 @@ export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTo
   };
 }
 
-function isCurrent({ iat, exp }: AccessClaims, now: Date): boolean {
-  return now.getTime() < exp * 1000 && iat <= epochSeconds(now) + leewaySeconds && exp <= iat + maxAccessTtlSeconds;
+/**
+ * No token lives longer than those that are minted now, whatever it says itself: of a session that was ended, it is
+ * known for no longer than that. One of a longer time, from before or of another instance, ends sooner; a refresh mends that.
+ */
+function isCurrent({ iat, exp }: AccessClaims, ttlSeconds: number, now: Date): boolean {
+  const isOver = now.getTime() >= Math.min(exp, iat + ttlSeconds) * 1000;
+  return !isOver && iat <= epochSeconds(now) + leewaySeconds && exp <= iat + maxAccessTtlSeconds;
 }

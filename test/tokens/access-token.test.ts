@@ -41,8 +41,8 @@ function makeKey(kid: string): SigningKey {
 const at = (time: Date): Clock => ({ now: () => time, offsetMs: 0 });
 const later = (seconds: number): Clock => at(new Date(now.getTime() + seconds * 1000));
 
-const createTokens = ({ clock = at(now), of = keys } = {}): AccessTokens =>
-  createAccessTokens({ keys: of, issuer, ttlSeconds: 300, clock });
+const createTokens = ({ clock = at(now), of = keys, ttlSeconds = 300 } = {}): AccessTokens =>
+  createAccessTokens({ keys: of, issuer, ttlSeconds, clock });
 
 t.test('an access token is what RFC 9068 says, and any library verifies it with the public key', async (t) => {
   const tokens = createTokens();
@@ -92,6 +92,19 @@ t.test('J15: a token ends with its last second, without leeway', async (t) => {
   const verifyAfter = async (seconds: number) => createTokens({ clock: later(seconds) }).verify(token);
   t.ok(await verifyAfter(299));
   for (const seconds of [300, 301, 361]) t.equal(await verifyAfter(seconds), undefined, `after ${seconds} s`);
+});
+
+t.test('a token lives no longer than is configured now, and no longer than it says', async (t) => {
+  const token = createTokens({ ttlSeconds: 86_400 }).mint(subject, 'client');
+  const verifyAfter = (seconds: number, ttlSeconds: number) => createTokens({ clock: later(seconds), ttlSeconds }).verify(token);
+  t.ok(verifyAfter(299, 300));
+  t.equal(verifyAfter(300, 300), undefined, 'the time that there is now');
+  t.ok(verifyAfter(86_399, 86_400));
+  t.equal(
+    createTokens({ clock: later(300), ttlSeconds: 86_400 }).verify(createTokens().mint(subject, 'client')),
+    undefined,
+    'its own time',
+  );
 });
 
 t.test('J15: a clock that is behind by up to 5 s is forgiven, by more is not', async (t) => {
