@@ -1,6 +1,7 @@
 import { gt, lt } from 'drizzle-orm';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../clock.ts';
+import { maxAccessTtlSeconds } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { revokedSessions } from '../db/schema.ts';
 import { databaseTime } from '../db/time.ts';
@@ -40,6 +41,8 @@ const staleAfterMs = 3000;
 const overlapSeconds = 15;
 /** How far the clocks of two instances may be apart: so much longer than its time may the token of one live with the other. */
 const skewSeconds = 300;
+/** As long as a token may live whatever is configured later: the time may be lowered, and raised again. */
+const rowSeconds = maxAccessTtlSeconds + overlapSeconds + skewSeconds;
 
 /** Opens the feed: it has looked once, and goes on looking. Durations are measured by the monotonic clock. */
 export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: RevocationFeedOptions): Promise<RevocationFeed> {
@@ -74,7 +77,7 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
   }
 
   async function purge(): Promise<number> {
-    await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -2 * keptSeconds)));
+    await db.delete(revokedSessions).where(lt(revokedSessions.revokedAt, databaseTime(clock, -rowSeconds)));
     return 0;
   }
 

@@ -5,7 +5,7 @@ import { startInstance, startService } from '../support/service.ts';
 
 const day = '86400';
 
-t.test('F05 a session that was ended stays so when ACCESS_TOKEN_TTL_SECONDS is lowered', async (t) => {
+t.test('F05 a session that was ended stays so when ACCESS_TOKEN_TTL_SECONDS is lowered, and when it is raised again', async (t) => {
   const service = await startService(t, { ACCESS_TOKEN_TTL_SECONDS: day });
   const { clock, env } = service;
   const person = await confirmedPerson(service);
@@ -21,4 +21,10 @@ t.test('F05 a session that was ended stays so when ACCESS_TOKEN_TTL_SECONDS is l
   const refreshed = await shorter.post('/auth/refresh', { refreshToken: living.refreshToken });
   t.match(refreshed, { status: 200, body: { expiresIn: 300 } });
   t.equal((await shorter.get('/secret', { token: refreshed.body.accessToken })).status, 200);
+  await shorter.app.services.revocations.purge();
+  await shorter.app.close();
+
+  const longer = await startInstance(t, env, clock);
+  refused(t, await longer.get('/secret', { token: ended.accessToken }), 401, 'unauthenticated');
+  t.equal((await longer.get('/secret', { token: living.accessToken })).status, 200);
 });

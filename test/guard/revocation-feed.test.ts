@@ -110,7 +110,8 @@ t.test('the feed of ended sessions', async (t) => {
 
   t.test('purges the database of what is long dead, and keeps the rest', async (t) => {
     const feed = await open();
-    const [dead, living] = [await revoke(5 * accessTtlSeconds), await revoke(2 * accessTtlSeconds)];
+    const daySeconds = 86_400;
+    const [dead, living] = [await revoke(daySeconds + 330), await revoke(daySeconds + 300)];
     await feed.purge();
     const left = (await tables.select().from(revokedSessions)).map(({ sessionId }) => sessionId);
     t.notOk(left.includes(dead));
