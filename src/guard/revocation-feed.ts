@@ -1,4 +1,4 @@
-import { gt, lt } from 'drizzle-orm';
+import { gt, lt, sql } from 'drizzle-orm';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../clock.ts';
 import { maxAccessTtlSeconds } from '../config.ts';
@@ -44,13 +44,20 @@ const skewSeconds = 300;
 /** As long as a token may live whatever is configured later: the time may be lowered, and raised again. */
 const rowSeconds = maxAccessTtlSeconds + overlapSeconds + skewSeconds;
 
-/** Opens the feed: it has looked once, and goes on looking. Durations are measured by the monotonic clock. */
+/**
+ * Opens the feed: it has looked once, and goes on looking.
+ *
+ * Durations are measured by the monotonic clock. How far to look back is told by the database's time as well, and
+ * whichever is further counts: the one stands still while the machine is suspended, the other may be set back.
+ */
 export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: RevocationFeedOptions): Promise<RevocationFeed> {
   // Ids in the order in which they can be forgotten.
   const forgetAt = new Map<string, number>();
   const keptSeconds = accessTtlSeconds + overlapSeconds + skewSeconds;
   const keptMs = keptSeconds * 1000;
   let lookedAt = performance.now() - keptMs;
+  /** By the database's time; null before the first look. */
+  let seenUntil: Date | null = null;
 
   function note(sessionIds: readonly string[]): void {
     const at = performance.now() + keptMs;
@@ -67,13 +74,11 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
   async function poll(): Promise<void> {
     const now = performance.now();
     const windowSeconds = (now - lookedAt) / 1000 + overlapSeconds;
-    const rows = await db
-      .select({ id: revokedSessions.sessionId })
-      .from(revokedSessions)
-      .where(gt(revokedSessions.revokedAt, databaseTime(clock, -windowSeconds)));
-    note(rows.map(({ id }) => id));
+    const { ids, at } = await endedSince(db, clock, { seenUntil, windowSeconds });
+    note(ids);
     forget(now);
     lookedAt = now;
+    seenUntil = new Date(at.getTime() - overlapSeconds * 1000);
   }
 
   async function purge(): Promise<number> {
@@ -93,4 +98,21 @@ export async function openRevocationFeed({ db, clock, accessTtlSeconds, log }: R
     purge,
     close: polling.close,
   };
+}
+
+interface Sight {
+  readonly seenUntil: Date | null;
+  readonly windowSeconds: number;
+}
+
+/** The sessions that were ended since, and the database's time; which a join tells even when there are none. */
+async function endedSince(db: Queryable, clock: Clock, { seenUntil, windowSeconds }: Sight): Promise<{ ids: string[]; at: Date }> {
+  const { sessionId, revokedAt } = revokedSessions;
+  const since = sql`least(${sql.param(seenUntil, revokedAt)}, ${databaseTime(clock, -windowSeconds)})`;
+  const rows = await db
+    .select({ at: sql`looked.at`.mapWith(revokedAt), id: sessionId })
+    .from(sql`(select ${databaseTime(clock)} as at) looked`)
+    .leftJoin(revokedSessions, gt(revokedAt, since));
+  const { at } = rows[0] as (typeof rows)[number];
+  return { ids: rows.flatMap(({ id }) => id ?? []), at };
 }

@@ -108,6 +108,27 @@ t.test('the feed of ended sessions', async (t) => {
     t.ok(feed.isRevoked(ended));
   });
 
+  t.test('looks back to its last look by the database, too: a machine that is suspended does not count the time', async (t) => {
+    const feed = await open();
+    isDown = true;
+    t.teardown(() => {
+      isDown = false;
+    });
+    clock.advance({ minutes: 10 });
+    const ended = await revoke(60);
+    isDown = false;
+    await feed.poll();
+    t.ok(feed.isRevoked(ended));
+  });
+
+  t.test('sees what is ended after the time of the database was set back', async (t) => {
+    const feed = await open();
+    clock.advance({ hours: -1 });
+    const ended = await revoke();
+    await feed.poll();
+    t.ok(feed.isRevoked(ended));
+  });
+
   t.test('purges the database of what is long dead, and keeps the rest', async (t) => {
     const feed = await open();
     const daySeconds = 86_400;
