@@ -7,7 +7,8 @@ import { changeCounters } from './postgres-counters.ts';
 /** Keeps addresses that nobody has confirmed, and that may be strangers', from being flooded with mails. */
 export interface Recipients {
   /**
-   * Counts one more mail to an address, whichever account asks for it, in the transaction that queues it.
+   * Counts one more mail to an address, whichever account asks for it, in the transaction that queues it. No other
+   * address uses up what a plain one may have; the aliases of a mailbox (`ada+x@`) share as much again.
    *
    * @param reason whether the account has that address, or wants to have it
    * @returns the seconds until there may be one; 0 when it may be now
@@ -25,7 +26,7 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
   return {
     async countMail(tx, emailCanonical, reason = 'account') {
       if (!isOn) return 0;
-      const subject = mailboxOf(emailCanonical);
+      const subject = counterOf(emailCanonical);
       const counted = recipientLimits[reason].map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject }) }));
       const changes = counted.map(({ change }) => change);
       const counters = await changeCounters(tx, changes, clock);
@@ -38,7 +39,14 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
   };
 }
 
-/** Most providers put what is sent to `ada+anything` into the mailbox of `ada` (RFC 5233). */
-function mailboxOf(emailCanonical: string): string {
-  return emailCanonical.replace(/^([^+@]+)\+[^@]*@/, '$1@');
+/**
+ * Whom mails to an address are counted for: the address, or all aliases of its mailbox together. Most providers put what
+ * is sent to `ada+anything` into the mailbox of `ada` (RFC 5233).
+ *
+ * Aliases have no end, so that one counter for each would be no limit for the mailbox; and anybody can invent some, so
+ * that they must not use up what the owner of the plain address needs. An owner whose address is an alias can be kept
+ * waiting by others of the mailbox: nothing tells which of them are theirs.
+ */
+function counterOf(emailCanonical: string): string {
+  return emailCanonical.replace(/^([^+@]+)\+[^@]*@/, '$1+@');
 }
