@@ -51,6 +51,11 @@ export const recipientLimits = {
   account: [limit('recipient', 10, hour), limit('recipient-day', 20, day)],
   /** For accounts that want to have it: apart, so that they cannot use up what its owner needs to register. */
   change: [limit('recipient-change', 5, hour), limit('recipient-change-day', 10, day)],
+  /**
+   * By which its owner takes an account back that somebody else has opened: apart, so that who did cannot use them up by other
+   * mails. None a day: whoever uses those of an hour up would keep the owner waiting for the rest of the day.
+   */
+  reset: [limit('recipient-reset', 10, hour)],
 } as const satisfies Record<string, readonly Limit[]>;
 
 /** Questions of one account for another address, and for another name, each of which tells whether it is taken. */

@@ -10,7 +10,7 @@ export interface Recipients {
    * Counts one more mail to an address, whichever account asks for it, in the transaction that queues it. No other
    * address uses up what a plain one may have; the aliases of a mailbox (`ada+x@`) share as much again.
    *
-   * @param reason whether the account has that address, or wants to have it
+   * @param reason whether the account has that address or wants to have it, or the mail is to reset its password
    * @returns the seconds until there may be one; 0 when it may be now
    */
   countMail(tx: Queryable, emailCanonical: string, reason?: keyof typeof recipientLimits): Promise<number>;

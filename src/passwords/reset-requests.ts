@@ -97,5 +97,5 @@ async function mayHaveAnother({ clock, config, limits }: Needs, tx: Queryable, u
   const since = new Date(clock.now().getTime() - hourMs);
   const isRecent = and(eq(mails.userId, user.id), eq(mails.kind, 'password_reset'), gt(mails.createdAt, since));
   if ((await tx.$count(mails, isRecent)) >= mailsAnHour) return false;
-  return user.confirmedAt !== null || (await limits.recipients.countMail(tx, user.emailCanonical)) === 0;
+  return user.confirmedAt !== null || (await limits.recipients.countMail(tx, user.emailCanonical, 'reset')) === 0;
 }

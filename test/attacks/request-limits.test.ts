@@ -228,7 +228,6 @@ t.test('an address that nobody has confirmed gets ten mails an hour, however the
       service.clock.advance({ seconds: 61 });
       t.equal((await service.post('/auth/confirm/resend', undefined, { token })).status, 202);
     }
-    for (let times = 0; times < 5; times += 1) await service.post('/auth/password/forgot', { email: details.email });
     t.equal((await service.post('/auth/me/deletion', { password: details.password }, { token })).status, 204);
     const last = await inTurn(8, async () => {
       const { status } = await service.post('/auth/register', details);
@@ -237,7 +236,7 @@ t.test('an address that nobody has confirmed gets ten mails an hour, however the
       await service.post('/auth/me/deletion', { password: details.password }, { token: session });
       return { status };
     });
-    t.ok((tally(last)[201] ?? 0) <= 6);
+    t.same(tally(last), { 201: 6, 429: 2 });
     service.clock.advance({ hours: 1, seconds: 1 });
     t.equal((await service.post('/auth/register', details)).status, 429, 'ten an hour, twenty a day');
     service.clock.advance({ days: 1 });

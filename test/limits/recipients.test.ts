@@ -1,8 +1,12 @@
+import { and, eq } from 'drizzle-orm';
 import t from 'tap';
-import { inTurn } from '../support/networks.ts';
-import { logIn, newDetails, type Person, register } from '../support/person.ts';
+import { mails, resetRequests } from '../../src/db/schema.ts';
+import { eventually } from '../support/eventually.ts';
+import { inTurn, setUsed } from '../support/networks.ts';
+import { logIn, newDetails, type Person, register, resetToken } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startService } from '../support/service.ts';
+import { openTables } from '../support/tables.ts';
 import { tally } from '../support/two-instances.ts';
 
 const aliasOf = ({ email }: Pick<Person, 'email'>, detail: unknown) => email.replace('@', `+${detail}@`);
@@ -32,5 +36,39 @@ t.test('mails to aliases of a mailbox', async (t) => {
     await useUp(service, owner, 10);
     refused(t, await service.post('/auth/register', owner), 429, 'rate_limited');
     t.ok(await register(service, { ...newDetails(), email: aliasOf(owner, 'news') }));
+  });
+});
+
+t.test('mails that reset the password of an account that nobody has confirmed', async (t) => {
+  const service = await startService(t);
+  const tables = openTables(t, service);
+
+  t.test('R16: come to the owner of the address, whatever else whoever registered it has had mailed there', async (t) => {
+    const mallorys = newDetails();
+    await useUp(service, mallorys, 9);
+    const session = await logIn(service, await register(service, mallorys));
+    refused(t, await service.post('/auth/register', { ...newDetails(), email: mallorys.email }), 409, 'email_taken');
+    service.clock.advance({ seconds: 61 });
+    refused(t, await service.post('/auth/confirm/resend', undefined, { token: session }), 429, 'rate_limited', 'there are no more');
+    const token = await resetToken(service, mallorys);
+    t.equal((await service.post('/auth/password/reset', { token, newPassword: 'the password of the owner' })).status, 204);
+    refused(t, await service.get('/auth/me', { token: session }), 401, 'unauthenticated');
+  });
+
+  t.test('are limited for the address, however often an account is opened with it', async (t) => {
+    const person = await register(service);
+    const count = () => tables.$count(mails, and(eq(mails.recipient, person.email), eq(mails.kind, 'password_reset')));
+    const forgot = async () => {
+      t.equal((await service.post('/auth/password/forgot', { email: person.email })).status, 202);
+      await eventually('it has been looked at', async () => (await tables.$count(resetRequests)) === 0);
+    };
+    await forgot();
+    t.equal(await count(), 1);
+    await setUsed(tables, 'recipient-reset', 10);
+    await forgot();
+    t.equal(await count(), 1, 'the hour’s are used up');
+    service.clock.advance({ hours: 1, seconds: 1 });
+    await forgot();
+    t.equal(await count(), 2);
   });
 });
