@@ -81,6 +81,14 @@ t.test('a tab that waits for the confirmation', async (t) => {
   });
 });
 
+t.test('with RATE_LIMIT=off as many of one account wait as like', async (t) => {
+  const service = await startService(t, { RATE_LIMIT: 'off' });
+  const origin = await service.listen();
+  const token = await logIn(service, await register(service));
+  const tabs = await Promise.all(Array.from({ length: 12 }, () => openTab(t, origin, token)));
+  t.strictSame(new Set(tabs.map(({ status }) => status)), new Set([200]));
+});
+
 t.test('a tab is told on another instance than the link was followed on', async (t) => {
   const service = await startService(t);
   if (service.env['DATABASE_URL'] === undefined) return t.pass('the embedded database has one instance');
