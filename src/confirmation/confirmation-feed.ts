@@ -15,8 +15,6 @@ export interface Waiter {
 
 /** Tells those who wait that an address has been confirmed, on whichever instance that was. */
 export interface ConfirmationFeed {
-  /** How many wait for one account on this instance, or for any. */
-  countOf(userId?: string): number;
   /** @returns a function that ends the waiting */
   wait(waiter: Waiter): () => void;
   close(): Promise<void>;
@@ -48,7 +46,6 @@ export function createConfirmationFeed(
 
   const looking = createRepeater({ work: look, everyMs: lookEveryMs, log, complaint: 'confirmations cannot be looked up' });
   return {
-    countOf: (userId) => (userId === undefined ? waiters.size : [...waiters].filter((waiter) => waiter.userId === userId).length),
     wait(waiter) {
       waiters.add(waiter);
       if (closed) setImmediate(() => settle(waiter, 'ended'));

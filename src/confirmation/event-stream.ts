@@ -2,14 +2,15 @@ import { PassThrough } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@sinclair/typebox';
 import { requireSession } from '../guard/plugin.ts';
-import { Problem } from '../problems/problem.ts';
+import { createPlaces } from '../limits/places.ts';
 import type { Services } from '../services.ts';
 import { createConfirmationFeed } from './confirmation-feed.ts';
 
-/** Tabs of one account that wait at an instance; nobody has more open. */
-const maxWaiters = 5;
-/** Tabs of all accounts together: each is an open connection, and accounts are easily opened. */
-const maxWaitersOfAll = 2000;
+/**
+ * Tabs that wait at an instance. Nobody has more open than five of an account; a network has as many as there may be
+ * registrations in it within an hour.
+ */
+const places = { ofAccount: 5, ofNetwork: 200, ofAll: 2000 };
 /** Longer, and a client that has gone without a word would be kept; one that still waits comes back by itself. */
 const longestMs = 5 * 60 * 1000;
 /** So that no proxy takes the silence for a dead connection. */
@@ -18,6 +19,7 @@ const heartbeatMs = 15_000;
 /** The tab that waits: it is told as soon as the link has been followed, wherever that was. */
 export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'config' | 'db' | 'revocations'>> = async (app, services) => {
   const feed = createConfirmationFeed(services, app.log);
+  const waiting = createPlaces({ ...places, isOn: services.config.rateLimit, retryAfterSeconds: longestMs / 1000 });
   // Before the server is closed, which would wait for the streams.
   app.addHook('preClose', feed.close);
 
@@ -40,15 +42,14 @@ export const confirmationEvents: FastifyPluginAsyncTypebox<Pick<Services, 'confi
     },
     handler(request, reply) {
       const { id: sessionId, userId } = requireSession(request);
-      if (feed.countOf() >= maxWaitersOfAll) throw new Problem('service_unavailable', { retryAfterSeconds: longestMs / 1000 });
-      if (services.config.rateLimit && feed.countOf(userId) >= maxWaiters)
-        throw new Problem('rate_limited', { retryAfterSeconds: longestMs / 1000 });
+      const leave = waiting.take({ userId, ip: request.ip });
       const stream = new PassThrough();
       stream.write('retry: 2000\n\n');
       const stop = feed.wait({
         userId,
         sessionId,
         done(outcome) {
+          leave();
           for (const timer of timers) clearInterval(timer);
           stream.end(outcome === 'confirmed' ? 'event: confirmed\ndata: {}\n\n' : undefined);
         },

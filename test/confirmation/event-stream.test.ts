@@ -1,15 +1,17 @@
 import t, { type Test } from 'tap';
 import { eventually } from '../support/eventually.ts';
+import { behindProxy, inTurn } from '../support/networks.ts';
 import { confirmationPath, confirmedPerson, logIn, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startInstance, startService } from '../support/service.ts';
+import { tally } from '../support/two-instances.ts';
 
 /** A tab that waits: what it has been told so far, and whether it has been let go. */
-async function openTab(t: Test, origin: string, token: string) {
+async function openTab(t: Test, origin: string, token: string, more: Readonly<Record<string, string>> = {}) {
   const abort = new AbortController();
   t.teardown(() => abort.abort());
   // The session is bound to the user agent that it was opened with.
-  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'lightMyRequest' };
+  const headers = { authorization: `Bearer ${token}`, 'user-agent': 'lightMyRequest', ...more };
   const answer = await fetch(`${origin}/auth/confirm/events`, { headers, signal: abort.signal });
   const tab = { status: answer.status, headers: answer.headers, text: '', over: false, leave: () => abort.abort() };
   const read = async () => {
@@ -79,6 +81,18 @@ t.test('a tab that waits for the confirmation', async (t) => {
   t.test('needs a session', async (t) => {
     refused(t, await service.get('/auth/confirm/events'), 401, 'unauthenticated');
   });
+});
+
+t.test('tabs of one network, of however many accounts, leave places for others', async (t) => {
+  const service = await startService(t, behindProxy);
+  const origin = await service.listen();
+  const tokens = await inTurn(41, async () => logIn(service, await register(service)));
+  const [last = '', ...others] = tokens;
+  const openAt = (ip: string, token: string) => openTab(t, origin, token, { 'x-forwarded-for': ip });
+  const tabs = await Promise.all(others.flatMap((token) => Array.from({ length: 5 }, () => openAt('203.0.113.7', token))));
+  t.same(tally(tabs), { 200: 200 });
+  t.equal((await openAt('203.0.113.7', last)).status, 429);
+  t.equal((await openAt('203.0.113.8', last)).status, 200);
 });
 
 t.test('with RATE_LIMIT=off as many of one account wait as like', async (t) => {
