@@ -54,6 +54,7 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
   const listeners: (() => void)[] = [];
   let keys: readonly SigningKey[] = [];
   let lastRevocation: Date | null = null;
+  let lastLook: Promise<void> = Promise.resolve();
 
   function decide(candidates: readonly SigningKey[]): Replacement {
     const newest = candidates.at(-1);
@@ -68,7 +69,13 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
     return successor !== undefined && clock.now().getTime() > successor.activatesAt.getTime() + (accessTtlSeconds + marginSeconds) * 1000;
   }
 
-  async function refresh(): Promise<void> {
+  /** One look after the other: what a slow one has read must not take the place of what a later one knows. */
+  function refresh(): Promise<void> {
+    lastLook = lastLook.then(look, look);
+    return lastLook;
+  }
+
+  async function look(): Promise<void> {
     const before = keys.map(({ kid }) => kid);
     const live = await readSigningKeys(db, secrets);
     lastRevocation = await findLastRevocation(db);

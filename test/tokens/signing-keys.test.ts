@@ -6,9 +6,10 @@ import type { Queryable } from '../../src/db/database.ts';
 import { openDatabase } from '../../src/db/open.ts';
 import { signingKeys } from '../../src/db/schema.ts';
 import { openKeyRing } from '../../src/tokens/key-ring.ts';
-import { renewSigningKeys } from '../../src/tokens/signing-keys.ts';
+import { findLastRevocation, renewSigningKeys } from '../../src/tokens/signing-keys.ts';
 import { ManualClock } from '../support/clock.ts';
 import { createDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
 
 const clock = new ManualClock();
 const secrets = ['the secret that the keys are sealed with'];
@@ -149,6 +150,23 @@ t.test('signing keys', async (t) => {
     t.equal(ring.publicKey(kid), undefined);
   });
 
+  await t.test('a look whose answer is late brings no key back that a later one has seen to be revoked', async (t) => {
+    const { holdBack, slowly } = holdingBack(db);
+    const ring = await open(slowly);
+    const { kid } = ring.current();
+    const { isHeld, release } = holdBack();
+    const slow = ring.refresh();
+    await eventually('it has read the keys', isHeld);
+    await renewSigningKeys(db, { secrets, clock, revoke: (key) => key.kid === kid, decide: () => 'at once' });
+    const later = ring.refresh();
+    // As many answers as it would have, and more, if it did not wait until the slow one is done.
+    for (let answers = 0; answers < 10; answers += 1) await findLastRevocation(db);
+    release();
+    await Promise.all([slow, later]);
+    t.equal(ring.publicKey(kid), undefined);
+    t.not(ring.current().kid, kid);
+  });
+
   await t.test('rotation by hand only makes no key by itself', async (t) => {
     const before = (await open(db)).published().length;
     const ring = await openKeyRing({ db, secrets, clock, rotationDays: 0, accessTtlSeconds: 300 });
@@ -157,3 +175,29 @@ t.test('signing keys', async (t) => {
     t.equal(ring.published().length, before);
   });
 });
+
+/** A database of which one answer can be held back: when a key was revoked last, which a look asks for after the keys. */
+function holdingBack(db: Queryable) {
+  let gate: Promise<void> | undefined;
+  function select(...args: Parameters<Queryable['select']>) {
+    const query = db.select(...args);
+    const opened = gate;
+    if (opened === undefined || args[0]?.['at'] === undefined) return query;
+    gate = undefined;
+    return { from: (table: typeof signingKeys) => opened.then(() => query.from(table)) };
+  }
+  const slowly = new Proxy(db, {
+    get(target, name) {
+      const value = name === 'select' ? select : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  function holdBack() {
+    let release = () => {};
+    gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return { isHeld: () => gate === undefined, release };
+  }
+  return { slowly, holdBack };
+}
