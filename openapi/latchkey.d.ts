@@ -261,7 +261,7 @@ export interface paths {
         };
         /**
          * All that is stored about the user
-         * @description At most ten times an hour.
+         * @description At most ten times an hour, one at a time. An answer that breaks off is not all.
          */
         get: operations["exportMe"];
         put?: never;

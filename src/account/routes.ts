@@ -7,18 +7,18 @@ import { presentEvent } from '../identity/event-schema.ts';
 import { findEvents } from '../identity/events.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import { requireUser } from '../identity/users.ts';
-import { exportLimit } from '../limits/limits.ts';
 import { NoContent } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { deleteAccount } from './delete-account.ts';
-import { exportAccount } from './export-account.ts';
+import { createExports } from './export-stream.ts';
 import { AccountExport, AccountResult, DeletionBody, EventPage, EventQuery, ProfileBody } from './schemas.ts';
 import { updateProfile } from './update-profile.ts';
 
 /** The account in its owner's hands. */
 export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const tags = ['Accounts'];
-  const { clock, db, limits } = services;
+  const { db } = services;
+  const openExport = createExports(services);
 
   app.route({
     method: 'GET',
@@ -91,14 +91,14 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       operationId: 'exportMe',
       tags,
       summary: 'All that is stored about the user',
-      description: 'At most ten times an hour.',
+      description: 'At most ten times an hour, one at a time. An answer that breaks off is not all.',
       response: { 200: AccountExport },
     },
-    async handler(request) {
+    async handler(request, reply) {
       const { userId } = requireSession(request);
-      // It reads all that there is.
-      await limits.limiter.take([{ limit: exportLimit, subject: userId }]);
-      return exportAccount(db, userId, clock.now());
+      const serialize = (document: AccountExport) => String(reply.serialize(document));
+      const stream = await openExport({ userId, ip: request.ip, serialize });
+      return reply.type('application/json; charset=utf-8').send(stream as never);
     },
   });
 

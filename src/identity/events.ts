@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, type Placeholder, type SQLWrapper, type Subquery, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, lt, lte, type Placeholder, type SQLWrapper, type Subquery, sql } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -130,5 +130,24 @@ export async function findEvents(db: Queryable, userId: string, { limit, before 
     .from(events)
     .where(and(eq(events.userId, userId), beyond))
     .orderBy(desc(events.id))
+    .limit(limit);
+}
+
+interface EventSpan {
+  readonly limit: number;
+  /** The id of the last event of the page before. */
+  readonly after: string | undefined;
+  /** The id of the last event of all. */
+  readonly last: string;
+}
+
+/** What happened to an account up to some event, oldest first. */
+export async function findEventsBetween(db: Queryable, userId: string, { limit, after, last }: EventSpan): Promise<EventRow[]> {
+  const beyond = after === undefined ? undefined : gt(events.id, after);
+  return db
+    .select()
+    .from(events)
+    .where(and(eq(events.userId, userId), beyond, lte(events.id, last)))
+    .orderBy(asc(events.id))
     .limit(limit);
 }
