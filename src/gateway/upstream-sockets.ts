@@ -2,12 +2,11 @@ import type { EventEmitter } from 'node:events';
 import type { ClientRequest } from 'node:http';
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import { keepPace, type PacedSocket } from './socket-pace.ts';
 import { withoutHandshake } from './upstream-fields.ts';
 
 /** What is used of a WebSocket. */
-interface Ends {
-  readonly readyState: number;
-  readonly OPEN: number;
+interface Side extends PacedSocket {
   close(): void;
 }
 
@@ -24,7 +23,9 @@ export function webSocketOptions(
     maxPayload: maxMessageBytes,
     handshakeTimeout: connectTimeoutMs,
     perMessageDeflate: false,
-    finishRequest(handshake: ClientRequest, target: EventEmitter) {
+    finishRequest(handshake: ClientRequest, target: EventEmitter & { terminate(): void }) {
+      // An answer that is no handshake: the proxy tells the client, and leaves this end as it is.
+      target.once('unexpected-response', () => target.terminate());
       // The proxy tells the client an error in its own words, which may be secret, and longer than the protocol lets it.
       target.on('error', (error: Error) => {
         log.warn({ err: new Error(error.message, { cause: error }) }, 'a WebSocket to the application has failed');
@@ -38,12 +39,22 @@ export function webSocketOptions(
     wsServerOptions: { maxPayload: maxMessageBytes },
     wsClientOptions: {
       ...clientOptions,
-      rewriteRequestHeaders: (_headers: unknown, request: FastifyRequest) => withoutHandshake(requestFields(request)),
+      rewriteRequestHeaders(_headers: unknown, request: FastifyRequest) {
+        // The proxy keeps what a client sends before the application has answered the handshake, however much that is.
+        request.raw.socket.pause();
+        return withoutHandshake(requestFields(request));
+      },
     } as NonNullable<FastifyHttpProxyOptions['wsClientOptions']>,
     wsHooks: {
-      onConnect(_context: unknown, source: Ends, target: Ends) {
+      onConnect(_context: unknown, source: Side, target: Side) {
+        keepPace(source, target);
+        source.resume();
         // The proxy ends those only that are open when the client goes.
         if (source.readyState !== source.OPEN) target.close();
+      },
+      onDisconnect(_context: unknown, source: Side) {
+        // After a handshake that has failed: the client's answer to the close frame is yet to be read.
+        source.resume();
       },
     },
   };

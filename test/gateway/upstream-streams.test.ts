@@ -2,29 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { connect } from 'node:net';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { type ClientOptions, WebSocket } from 'ws';
 import { confirmedPerson, logIn, register } from '../support/person.ts';
 import { startGateway } from '../support/upstream.ts';
+import { echo, openSocket } from '../support/web-socket.ts';
 import { postBytes } from '../support/wire.ts';
-
-/** Opens a WebSocket; rejects with the status of the refusal. */
-async function openSocket(t: Test, base: string, path: string, options: ClientOptions = {}, protocols: string[] = []): Promise<WebSocket> {
-  const socket = new WebSocket(base.replace('http', 'ws') + path, protocols, options);
-  t.teardown(() => socket.terminate());
-  await new Promise((resolve, reject) => {
-    socket.once('open', resolve).once('error', reject);
-    socket.once('unexpected-response', (_request, { statusCode }) => reject(new Error(`refused with ${statusCode}`)));
-  });
-  return socket;
-}
-
-async function echo(socket: WebSocket, message: string | Buffer): Promise<{ data: Buffer; isBinary: boolean }> {
-  const answer = once(socket, 'message');
-  socket.send(message);
-  const [data, isBinary] = await answer;
-  return { data, isBinary };
-}
 
 t.test('WebSockets', async (t) => {
   const { service, base, upstream } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open' });
