@@ -11,6 +11,7 @@ import { securityHeaders } from '../http/security-headers.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import { identityHeaders } from './identity-headers.ts';
+import { mayHoldOurs } from './own-credentials.ts';
 import { findSomeSession } from './some-session.ts';
 import { fieldsForClient, fieldsForUpstream, type Told } from './upstream-fields.ts';
 import { webSocketOptions } from './upstream-sockets.ts';
@@ -52,13 +53,10 @@ export function proxyOptions(
     };
   }
 
-  // However it is written: an application may read a token where we do not.
-  const isOurs = (authorization = '') => authorization.split(/[\s,;="]+/).some((part) => accessTokens.verify(part) !== undefined);
-
   function requestFields(request: FastifyRequest) {
-    const { authorization, ...others } = request.headers;
+    const { authorization = '', ...others } = request.headers;
     // An access token is for us, even where it lets nobody in; and where the application is to have it, it believes whatever stands there.
-    const isForeign = request.session === null && !upstream.jwt && !isOurs(authorization);
+    const isForeign = request.session === null && !upstream.jwt && !mayHoldOurs(authorization, accessTokens);
     return fieldsForUpstream(isForeign ? request.headers : others, tell(request));
   }
 
