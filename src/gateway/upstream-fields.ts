@@ -20,10 +20,20 @@ const ofConnections = new Set([
  * application behind one believes them, so that they must never come from a client.
  */
 const ofGateways = [
-  /^x-(?:auth|webauth|remote|authenticated)(?:-|$)/,
-  /^x-(?:user|username|email|role|roles|groups)$|^x-user-(?:id|name|email|role|roles|groups)$/,
-  /^remote-(?:user|name|email|groups)$/,
-  /^(?:forwarded|x-forwarded(?:-.*)?|x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|x-original-.*|x-rewrite-.*|x-request-id)$/,
+  // Whose it is, in whatever words: but for what a page may tell of its browser.
+  /^x-(?:auth|webauth|remote|authenticated|authentik|pomerium|vouch|oidc)(?:-|$)/,
+  /^x-user-(?!(?:agent|language|locale|timezone|time-zone)$)/,
+  /^x-(?:user|userid|userinfo|username|preferred-username|login|email|role|roles|groups)$/,
+  /^remote-(?:user|name|email|groups)$|^oidc-|^tailscale-|^x-token-|^x-(?:access|id)-token$/,
+  // The same by Kong, Cloudflare, Google, Amazon, Microsoft and Envoy, which say more than that.
+  /^x-(?:consumer|credential)-|^x-anonymous-consumer$|^cf-access-|^x-goog-(?:authenticated-user|iap)-|^x-appengine-/,
+  /^x-amzn-(?:oidc|mtls)-|^x-ms-(?:client-principal|token)(?:-|$)|^x-envoy-/,
+  // Whose certificate it came with (RFC 9440), and where from.
+  /^client-cert(?:-|$)|^x-client-cert|^(?:x-)?(?:ssl|tls)-client-/,
+  /^(?:x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|fastly-client-ip|do-connecting-ip|cf-connecting-.*|cf-pseudo-ipv4)$/,
+  // How it came, and what for.
+  /^(?:forwarded(?:-for)?|x-forwarded(?:-.*)?|x-host|x-original-.*|x-rewrite-.*|x-request-id)$/,
+  /^x-(?:http-method|http-method-override|method-override)$/,
 ];
 
 /** Some applications read an underscore, or a dot, as a hyphen. */

@@ -3,6 +3,101 @@ import { confirmedPerson } from '../support/person.ts';
 import { startGateway } from '../support/upstream.ts';
 import { exchangeOne, requestBytes } from '../support/wire.ts';
 
+/** By which gateways say whose a request is, how it came, and what for: each of some gateway, or read by some framework. */
+const namesOfGateways = [
+  ...['x-auth-user-id', 'x-auth-username', 'x-auth-email', 'x-auth-role', 'x-auth-user', 'x-auth-request-email', 'x-authenticated-user'],
+  ...['x-user', 'x-user-id', 'x-user-claims', 'x-userid', 'x-userinfo', 'x-username', 'x-preferred-username', 'x-login', 'x-email'],
+  ...['x-role', 'x-roles', 'x-groups', 'x-id-token', 'x-access-token', 'x-token-claims', 'x-token-subject', 'x-oidc-claim-sub'],
+  ...['x-forwarded-user', 'x-forwarded-email', 'x-forwarded-access-token', 'x-remote-user', 'remote-user', 'x-webauth-user'],
+  ...['x-authentik-username', 'x-authentik-groups', 'x-pomerium-jwt-assertion', 'x-pomerium-claim-email', 'x-vouch-user', 'oidc-claim-sub'],
+  ...[
+    'x-consumer-id',
+    'x-consumer-custom-id',
+    'x-consumer-username',
+    'x-consumer-groups',
+    'x-credential-identifier',
+    'x-credential-username',
+  ],
+  ...['x-anonymous-consumer', 'x-authenticated-userid', 'x-authenticated-scope', 'tailscale-user-login', 'tailscale-user-name'],
+  ...['cf-access-jwt-assertion', 'cf-access-authenticated-user-email', 'x-goog-authenticated-user-email', 'x-goog-authenticated-user-id'],
+  ...['x-goog-iap-jwt-assertion', 'x-appengine-user-email', 'x-appengine-user-is-admin', 'x-appengine-user-ip', 'x-amzn-oidc-data'],
+  ...[
+    'x-amzn-oidc-identity',
+    'x-amzn-oidc-accesstoken',
+    'x-amzn-mtls-clientcert-subject',
+    'x-ms-client-principal',
+    'x-ms-client-principal-id',
+  ],
+  ...[
+    'x-ms-client-principal-name',
+    'x-ms-token-aad-id-token',
+    'x-forwarded-client-cert',
+    'client-cert',
+    'client-cert-chain',
+    'x-client-cert',
+  ],
+  ...['x-client-certificate', 'ssl-client-subject-dn', 'ssl-client-verify', 'ssl-client-cert', 'x-ssl-client-s-dn', 'x-tls-client-cert'],
+  ...['forwarded', 'forwarded-for', 'x-forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'x-client-ip'],
+  ...['x-cluster-client-ip', 'true-client-ip', 'cf-connecting-ip', 'cf-connecting-ipv6', 'cf-pseudo-ipv4', 'fastly-client-ip'],
+  ...['do-connecting-ip', 'x-envoy-external-address', 'x-envoy-internal', 'x-envoy-original-path', 'x-host', 'x-request-id'],
+  ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-http-method', 'x-http-method-override', 'x-method-override'],
+];
+/** A request may not have many more fields. */
+const namesAtOnce = 80;
+/** What browsers, and the libraries of pages, send to an application. */
+const namesOfApplications = [
+  ...['x-requested-with', 'x-csrf-token', 'x-xsrf-token', 'x-csrftoken', 'x-api-key', 'x-token', 'x-inertia', 'hx-request', 'turbo-frame'],
+  ...[
+    'traceparent',
+    'x-user-agent',
+    'x-user-language',
+    'x-user-locale',
+    'x-user-timezone',
+    'x-timezone',
+    'x-grpc-web',
+    'x-goog-channel-id',
+  ],
+  ...['x-ms-version', 'x-amz-date', 'x-hub-signature-256', 'x-github-event', 'stripe-signature', 'idempotency-key', 'last-event-id'],
+  ...['if-none-match', 'range', 'accept-language', 'sec-fetch-site', 'upload-offset', 'tus-resumable', 'x-client-version', 'cf-ray'],
+];
+
+t.test('W02: nobody but the service tells the application who asks', async (t) => {
+  const { service, base, upstream } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open' });
+  const { token, id } = await confirmedPerson(service);
+  const spellings = [
+    (name: string) => name,
+    (name: string) => name.toUpperCase(),
+    (name: string) => name.replaceAll('-', '_'),
+    (name: string) => name.replace('-', '_'),
+    (name: string) => name.replaceAll('-', '.'),
+  ];
+  for (const [path, authorization] of [
+    ['/open', ''],
+    ['/open', `Bearer ${token}`],
+    ['/closed', `Bearer ${token}`],
+  ] as const) {
+    for (const spell of spellings) {
+      for (let start = 0; start < namesOfGateways.length; start += namesAtOnce) {
+        const names = namesOfGateways.slice(start, start + namesAtOnce);
+        const forged = Object.fromEntries(names.map((name) => [spell(name), `canary-${name}`]));
+        const { status } = await exchangeOne(base, requestBytes('GET', path, { authorization, ...forged }));
+        t.equal(status, 200);
+        const told = JSON.stringify(upstream.passed.at(-1));
+        t.same(names.filter((name) => told.includes(`canary-${name}"`)).map(spell), [], `at ${path}`);
+      }
+    }
+    const fields = Object.fromEntries(namesOfApplications.map((name) => [name, `of ${name}`]));
+    await exchangeOne(base, requestBytes('GET', path, { authorization, ...fields }));
+    t.match(upstream.passed.at(-1)?.headers, fields, 'what it hears from browsers, it hears');
+  }
+  t.test('and what it tells cannot be taken away', async (t) => {
+    for (const connection of ['close, x-auth-user-id', 'X-Auth-User-Id, X-Auth-Role, via, cookie, close']) {
+      await exchangeOne(base, requestBytes('GET', '/closed', { authorization: `Bearer ${token}`, connection }));
+      t.equal(upstream.passed.at(-1)?.headers['x-auth-user-id'], id);
+    }
+  });
+});
+
 t.test('however many tokens a request presents, few are verified', async (t) => {
   const { service, base, upstream } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open' });
   const { token } = await confirmedPerson(service);
