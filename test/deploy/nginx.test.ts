@@ -10,10 +10,12 @@ import { startMailServer } from '../support/mail-server.ts';
 import { noNginx, runNginx } from '../support/nginx.ts';
 import { confirmationPath, confirmedPerson, openSession, register } from '../support/person.ts';
 import { startInstance } from '../support/service.ts';
+import { startUpstream } from '../support/upstream.ts';
+import { echo, openSocket } from '../support/web-socket.ts';
 import { exchangeOne, requestBytes } from '../support/wire.ts';
 
 /** Two instances, configured as in production, behind the nginx that is shipped, with nothing but its addresses replaced. */
-async function startDeployment(t: Test) {
+async function startDeployment(t: Test, overrides: Readonly<Record<string, string>> = {}) {
   const [cluster, mailServer, directory] = await Promise.all([
     startCluster(t),
     startMailServer(t),
@@ -25,7 +27,7 @@ async function startDeployment(t: Test) {
     ...{ NODE_ENV: 'production', PUBLIC_URL: 'https://accounts.example.com', DATABASE_URL: cluster.url, DATA_DIR: dataDir },
     ...{ SMTP_URL: mailServer.url, MAIL_FROM: 'Latchkey <no-reply@accounts.example.com>' },
     ...{ AUTH_SECRET: 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE', TRUSTED_PROXIES: '127.0.0.1', METRICS_PORT: '0' },
-    ...{ ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1' },
+    ...{ ARGON2_MEMORY_KIB: '8', ARGON2_PASSES: '1', ...overrides },
   };
   const instances = [await startInstance(t, env), await startInstance(t, env)] as const;
   const hosts = await Promise.all(instances.map(async (instance) => new URL(await instance.listen()).host));
@@ -140,5 +142,29 @@ t.test('two instances behind the nginx of deploy/', { skip: noNginx || noPostgre
 
   t.test('the instances have written nothing: their root file system may be read-only', async (t) => {
     t.notOk(existsSync(dataDir));
+  });
+});
+
+t.test('and an application behind them', { skip: noNginx || noPostgres }, async (t) => {
+  const upstream = await startUpstream(t);
+  const { client, base, instances } = await startDeployment(t, { UPSTREAM_URL: upstream.base });
+  const person = await confirmedPerson(client);
+  const { accessToken: token } = await openSession(client, person);
+  const headers = { 'user-agent': 'node', authorization: `Bearer ${token}` };
+
+  t.test('has WebSockets', async (t) => {
+    const socket = await openSocket(t, base, '/live', { headers }, ['chat']);
+    t.equal((await echo(socket, 'hello')).data.toString(), 'hello');
+    t.match(upstream.passed.at(-1), { url: '/live', headers: { 'x-auth-user-id': person.id, 'sec-websocket-protocol': 'chat' } });
+    await t.rejects(openSocket(t, base, '/live'), /refused with 401/);
+  });
+
+  t.test('has no other protocols, and connections to the instances are kept for whatever asks for none', async (t) => {
+    const told: unknown[] = [];
+    for (const { app } of instances) app.server.on('request', ({ headers }) => told.push(headers.connection));
+    t.match(await client.get('/page', { headers }), { status: 200, body: { url: '/page' } });
+    const upgrade = { ...headers, connection: 'Upgrade, HTTP2-Settings, close', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' };
+    t.equal((await exchangeOne(base, requestBytes('GET', '/page', upgrade))).status, 200);
+    t.same(told, [undefined, undefined]);
   });
 });
