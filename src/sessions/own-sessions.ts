@@ -4,7 +4,7 @@ import type { Queryable } from '../db/database.ts';
 import { sessions } from '../db/schema.ts';
 import type { FoundSession } from '../guard/find-session.ts';
 import { endSessionsAs } from '../guard/log-out.ts';
-import type { Origin } from '../identity/events.ts';
+import { maxUserAgentLength, type Origin } from '../identity/events.ts';
 import { endOtherSessions, endSessionsById, type SessionRow } from '../identity/sessions.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
@@ -54,5 +54,6 @@ function deviceOf(userAgent: string | null): string | null {
   if (!userAgent) return null;
   const { browser, os } = Bowser.parse(userAgent);
   const words = [browser.name, os.name].filter((word) => word !== undefined && word !== '');
-  return words.length === 0 ? null : words.join(' on ');
+  // A name is what stands before a version, which can be nearly all of the user agent.
+  return words.length === 0 ? null : words.join(' on ').slice(0, maxUserAgentLength);
 }

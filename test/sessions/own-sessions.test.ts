@@ -84,6 +84,8 @@ t.test('the sessions of a user', async (t) => {
       const answer = await service.get('/auth/sessions', { ...(await open(person, { 'user-agent': userAgent })) });
       t.match([answer.status, answer.body.sessions[0]?.userAgent], [200, userAgent]);
     }
+    const [long] = await list(await open(person, { 'user-agent': `Windows ${'x'.repeat(500)}/1 z` }));
+    t.match([long.userAgent.length, long.device.length], [512, 512], 'the beginning of what is longer in words');
     const [silent] = await list(await open(person, { 'user-agent': '' }));
     t.equal(silent.device, null);
   });
