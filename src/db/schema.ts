@@ -8,6 +8,13 @@ const bytes = customType<{ data: Buffer; driverData: Uint8Array }>({
   dataType: () => 'bytea',
   fromDriver: (value) => Buffer.from(value),
 });
+/** Of an address of a network host, the longest is an IPv4 address in IPv6 form (RFC 4291 §2.2). */
+export const maxIpLength = 45;
+/** What a proxy has called an address, which older rows have at any length: the beginning is what is read. */
+const ipText = customType<{ data: string; driverData: string }>({
+  dataType: () => 'text',
+  fromDriver: (value) => value.slice(0, maxIpLength),
+});
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' });
 
 export const roles = pgTable('roles', {
@@ -65,7 +72,7 @@ export const sessions = pgTable(
     /** How often the refresh token was rotated; the current token is derived from it. */
     refreshCounter: integer('refresh_counter').notNull().default(0),
     rotatedAt: instant('rotated_at'),
-    ip: text('ip'),
+    ip: ipText('ip'),
     userAgent: text('user_agent'),
     /** A digest of the client's network and user agent: what the session is bound to. */
     client: text('client').notNull(),
@@ -93,7 +100,7 @@ export const events = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     type: text('type').$type<EventType>().notNull(),
     at: instant('at').notNull(),
-    ip: text('ip'),
+    ip: ipText('ip'),
     userAgent: text('user_agent'),
     /** Which administrator did it; null when it was nobody with a session of theirs. */
     actorId: uuid('actor_id'),
@@ -174,7 +181,7 @@ export const resetRequests = pgTable(
     id: uuid('id').primaryKey(),
     emailCanonical: byteText('email_canonical').notNull(),
     requestedAt: instant('requested_at').notNull(),
-    ip: text('ip'),
+    ip: ipText('ip'),
     userAgent: text('user_agent'),
   },
   (table) => [index('reset_requests_requested_at_idx').on(table.requestedAt)],

@@ -18,9 +18,14 @@ export function wideNetworkOf(ip: string): string {
 /** Some proxies write the port of their client behind its address, where it would be another network for each connection. */
 const withPort = /^(?:\[([^\]]+)\](?::\d+)?|([\d.]+):\d+)$/;
 
-function prefixOf(text: string, lengths: typeof narrow): string {
+/** The address alone; what is none stays as it is. */
+export function withoutPort(text: string): string {
   const [, v6, v4] = withPort.exec(text) ?? [];
-  const ip = v6 ?? v4 ?? text;
+  return v6 ?? v4 ?? text;
+}
+
+function prefixOf(text: string, lengths: typeof narrow): string {
+  const ip = withoutPort(text);
   if (!ipaddr.isValid(ip)) return ip;
   // An IPv4 address that is written as an IPv6 one is the same client's.
   const address = ipaddr.process(ip);

@@ -1,10 +1,10 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { eventTypes } from '../db/kinds.ts';
+import { maxIpLength } from '../db/schema.ts';
 import { nullable, text, time, uuid } from '../schemas.ts';
 import { type EventRow, maxUserAgentLength } from './events.ts';
 
-/** An address of a network host: the longest is an IPv4 address in IPv6 form (RFC 4291 §2.2). */
-export const ipText = text(45);
+export const ipText = text(maxIpLength);
 export const userAgentText = text(maxUserAgentLength);
 
 export const exampleEvent = {

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import type { EventType } from '../db/kinds.ts';
 import { prepared } from '../db/prepared.ts';
-import { events, users } from '../db/schema.ts';
+import { events, maxIpLength, users } from '../db/schema.ts';
 
 /** Where a request came from, as the owner of an account will be shown it. */
 export interface Origin {
@@ -26,7 +26,7 @@ export const maxUserAgentLength = 512;
 
 /** An origin in the form of the columns that keep it. */
 export function originColumns({ ip, userAgent }: Origin): { ip: string; userAgent: string | null } {
-  return { ip, userAgent: userAgent?.slice(0, maxUserAgentLength) ?? null };
+  return { ip: ip.slice(0, maxIpLength), userAgent: userAgent?.slice(0, maxUserAgentLength) ?? null };
 }
 
 /** Something that happened to an account. */
