@@ -16,13 +16,21 @@ const hostText = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%]+\])(?::\d*)?$/;
 export function refusalOf(request: FastifyRequest): Problem | undefined {
   const { url, raw } = request;
   if (url.length > maxUrlLength) return new Problem('uri_too_long');
-  if (url.includes('%00')) return new Problem('malformed_request');
+  if (!isTarget(request) || url.includes('%00')) return new Problem('malformed_request');
   // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
   const hosts = countHeader(raw.rawHeaders, 'host');
   const isAddressed = hosts === 1 || (hosts === 0 && raw.httpVersion === '1.0');
   if (!isAddressed || !hostText.test(raw.headers.host ?? '')) return ambiguous();
   if (raw.rawHeaders.length > 2 * maxHeaderFields) return new Problem('headers_too_large');
   return isFramedPlainly(raw) ? undefined : ambiguous();
+}
+
+/**
+ * Whether a target is a path, or an address with its scheme, as proxies send it, or the server as a whole, which is for
+ * OPTIONS alone (RFC 9112 §3.2). The parser lets anything begin with an asterisk, which the router would take for a path.
+ */
+function isTarget({ url, method }: Pick<FastifyRequest, 'url' | 'method'>): boolean {
+  return url.startsWith('/') || /^[a-z]/i.test(url) || (url === '*' && method === 'OPTIONS');
 }
 
 /** Where one has seen another request than somebody on the way, what follows on the connection is not to be trusted, either (RFC 9112 §6.3). */

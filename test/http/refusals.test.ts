@@ -33,6 +33,10 @@ t.test('refusals of the router, the parser and the framework, over real connecti
     'D05: a NUL in the path': get('/a\0b'),
     'a byte beyond ASCII in the path': Buffer.from(get('/caf\xe9'), 'latin1'),
     'a path without a slash': get('auth/me'),
+    'an asterisk for a path': get('*'),
+    'a path behind an asterisk': get('*/auth/me'),
+    'an asterisk for the host of an address': get('*://localhost/auth/me'),
+    'an asterisk with a query, for a method that may have one': `OPTIONS *?a HTTP/1.1\r\n${host}\r\n`,
     'no host': 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n',
     'two hosts': get('/', 'Host: evil.test\r\n'),
     'no HTTP at all': 'garbage\r\n\r\n',
@@ -88,6 +92,7 @@ t.test('refusals of the router, the parser and the framework, over real connecti
     for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']) {
       t.equal(await allow(`${method} /secret HTTP/1.1\r\n${host}\r\n`), 'GET', method);
     }
+    t.equal(await allow(`OPTIONS * HTTP/1.1\r\n${host}\r\n`), 'GET', 'of the service as a whole');
     const head = await exchangeOne(base, `HEAD /auth/me HTTP/1.1\r\n${host}\r\n`);
     t.match(head, { status: 405, body: '', headers: { allow: 'GET', ...headersOfEveryAnswer } });
   });
