@@ -2570,10 +2570,10 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
-                /** @description How many at most: 1 to 100; 50 by default. */
+                /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
-                /** @description The `nextCursor` of the page before. */
-                cursor?: string;
+                /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
+                cursor?: string | "";
             };
             header?: never;
             path?: never;
@@ -4439,12 +4439,12 @@ export interface operations {
     listUsers: {
         parameters: {
             query?: {
-                /** @description Part of an address or a name, in any case. */
+                /** @description Part of an address or a name, in any case; an empty one is part of all. */
                 q?: string;
-                /** @description How many at most: 1 to 100; 50 by default. */
+                /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
-                /** @description The `nextCursor` of the page before. */
-                cursor?: string;
+                /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
+                cursor?: string | "";
             };
             header?: never;
             path?: never;
@@ -4972,10 +4972,10 @@ export interface operations {
     listUserEvents: {
         parameters: {
             query?: {
-                /** @description How many at most: 1 to 100; 50 by default. */
+                /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
-                /** @description The `nextCursor` of the page before. */
-                cursor?: string;
+                /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
+                cursor?: string | "";
             };
             header?: never;
             path: {

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { clearedCookies, clearSessionCookies } from '../guard/cookies.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
-import { limitOf, readPage } from '../http/paging.ts';
+import { cursorOf, limitOf, readPage } from '../http/paging.ts';
 import { presentEvent } from '../identity/event-schema.ts';
 import { findEvents } from '../identity/events.ts';
 import { presentUser } from '../identity/user-schema.ts';
@@ -119,8 +119,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     },
     async handler(request) {
       const { userId } = requireSession(request);
-      const { cursor } = request.query;
-      const page = await readPage(limitOf(request.query), (limit) => findEvents(db, userId, { limit, before: cursor }));
+      const page = await readPage(limitOf(request.query), (limit) => findEvents(db, userId, { limit, before: cursorOf(request.query) }));
       return { events: page.rows.map(presentEvent), nextCursor: page.nextCursor };
     },
   });

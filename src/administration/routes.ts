@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { requireSession } from '../guard/plugin.ts';
-import { limitOf, readPage } from '../http/paging.ts';
+import { cursorOf, limitOf, readPage } from '../http/paging.ts';
 import { findEvents } from '../identity/events.ts';
 import { findUserById, type UserRow } from '../identity/users.ts';
 import { Problem } from '../problems/problem.ts';
@@ -44,8 +44,8 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
       response: { 200: UserPage },
     },
     async handler(request) {
-      const { q, cursor } = request.query;
-      const page = await readPage(limitOf(request.query), (limit) => listUsers(db, { q, limit, after: cursor }));
+      const { q } = request.query;
+      const page = await readPage(limitOf(request.query), (limit) => listUsers(db, { q, limit, after: cursorOf(request.query) }));
       return { users: page.rows.map(presentManagedUser), nextCursor: page.nextCursor };
     },
   });
@@ -141,8 +141,7 @@ export const administrationRoutes: FastifyPluginAsyncTypebox<Services> = async (
     },
     async handler(request) {
       const { id } = await requireUserById(request.params.id);
-      const { cursor } = request.query;
-      const page = await readPage(limitOf(request.query), (limit) => findEvents(db, id, { limit, before: cursor }));
+      const page = await readPage(limitOf(request.query), (limit) => findEvents(db, id, { limit, before: cursorOf(request.query) }));
       return { events: page.rows.map(presentManagedEvent), nextCursor: page.nextCursor };
     },
   });

@@ -4,7 +4,7 @@ import { EventSchema, exampleEvent, presentEvent } from '../identity/event-schem
 import type { EventRow } from '../identity/events.ts';
 import { exampleUser, presentUser, UserSchema } from '../identity/user-schema.ts';
 import type { UserRow } from '../identity/users.ts';
-import { anyText, nullable, strictObject, uuid } from '../schemas.ts';
+import { anyText, nullable, strictObject, text, uuid } from '../schemas.ts';
 
 /** A user as administrators see them. */
 const ManagedUser = strictObject({
@@ -31,7 +31,7 @@ export function presentManagedEvent(event: EventRow): Static<typeof ManagedEvent
 export const UserParams = strictObject({ id: uuid() });
 
 export const UserQuery = strictObject({
-  q: Type.Optional(Type.String({ minLength: 1, maxLength: 254, description: 'Part of an address or a name, in any case.' })),
+  q: Type.Optional(text(254, 'Part of an address or a name, in any case; an empty one is part of all.')),
   ...pageMembers,
 });
 export const UserPage = strictObject(

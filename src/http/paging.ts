@@ -1,12 +1,18 @@
 import { Type } from '@sinclair/typebox';
 import { nullable, uuid } from '../schemas.ts';
 
-/** Members of the query of a list that comes in pages. */
+/** Members of the query of a list that comes in pages. One that is empty, as forms and templates send it, is as good as none. */
 export const pageMembers = {
   limit: Type.Optional(
-    Type.String({ maxLength: 3, pattern: '^(?:[1-9][0-9]?|100)$', description: 'How many at most: 1 to 100; 50 by default.' }),
+    Type.String({
+      maxLength: 3,
+      pattern: '^(?:[1-9][0-9]?|100)?$',
+      description: 'How many at most: 1 to 100; 50 by default, or if it is empty.',
+    }),
   ),
-  cursor: Type.Optional(uuid('The `nextCursor` of the page before.')),
+  cursor: Type.Optional(
+    Type.Union([uuid(), Type.Literal('')], { description: 'The `nextCursor` of the page before; none, or an empty one, for the first.' }),
+  ),
 };
 
 /** The member of an answer that leads to the next page. */
@@ -19,7 +25,12 @@ const defaultLimit = 50;
 
 /** How many a page has at most, if the query of it does not say. */
 export function limitOf({ limit }: { readonly limit?: string }): number {
-  return limit === undefined ? defaultLimit : Number(limit);
+  return limit ? Number(limit) : defaultLimit;
+}
+
+/** The last row of the page before, if there is one. */
+export function cursorOf({ cursor }: { readonly cursor?: string }): string | undefined {
+  return cursor || undefined;
 }
 
 interface Page<Row> {

@@ -4,7 +4,7 @@ import { limitOf, readPage } from '../../src/http/paging.ts';
 const rows = ['a', 'b', 'c'].map((id) => ({ id }));
 
 t.test('a page has as many as are asked for, 50 if nobody says', (t) => {
-  t.strictSame([limitOf({}), limitOf({ limit: '1' }), limitOf({ limit: '100' })], [50, 1, 100]);
+  t.strictSame([limitOf({}), limitOf({ limit: '' }), limitOf({ limit: '1' }), limitOf({ limit: '100' })], [50, 50, 1, 100]);
   t.end();
 });
 
