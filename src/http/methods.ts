@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.ts';
+import { createPathFinder } from './known-paths.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,10 +28,18 @@ export function refuseBodiesOfDeletions(app: FastifyInstance): void {
   });
 }
 
-/** Answers 405 with an `Allow` header (RFC 9110 §15.5.6) where a path exists, but not for that method. */
-export function refuseOtherMethods(app: FastifyInstance): void {
+/**
+ * Answers 405 with an `Allow` header (RFC 9110 §15.5.6) where a path exists, but not for that method.
+ *
+ * @returns the same refusal for a request that no route has matched: the framework has none for methods such as
+ *   PROPFIND, and with one for each path it would start later
+ */
+export function refuseOtherMethods(app: FastifyInstance): (request: FastifyRequest) => Problem | undefined {
   const methodsOf = new Map<string, Set<string>>();
-  app.addHook('onRoute', ({ url, method }) => {
+  const allowOf = new Map<string, string>();
+  const passedOn = new Set<string>();
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (config?.isPassedOn) passedOn.add(url);
     const methods = methodsOf.get(url) ?? new Set();
     for (const each of [method].flat()) methods.add(each);
     methodsOf.set(url, methods);
@@ -42,14 +51,24 @@ export function refuseOtherMethods(app: FastifyInstance): void {
       const others = app.supportedMethods.filter((method) => !methods.has(method) && !app.hasRoute({ method, url }));
       if (others.length === 0) continue;
       const allow = [...methods].sort().join(', ');
+      if (!passedOn.has(url)) allowOf.set(url, allow);
       app.route({
         method: others,
         url,
         config: { access: 'public' },
         schema: { hide: true },
-        onRequest: (_request, _reply, done) => done(new Problem('method_not_allowed', { headers: { allow } })),
+        onRequest: (_request, _reply, done) => done(methodNotAllowed(allow)),
         handler: () => undefined,
       });
     }
   });
+  const find = createPathFinder(allowOf);
+  return ({ method, url }) => {
+    const allow = app.supportedMethods.includes(method) ? undefined : find(url);
+    return allow === undefined ? undefined : methodNotAllowed(allow);
+  };
+}
+
+function methodNotAllowed(allow: string): Problem {
+  return new Problem('method_not_allowed', { headers: { allow } });
 }

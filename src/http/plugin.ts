@@ -44,9 +44,11 @@ declare module 'fastify' {
 export const httpPlugin = fp<HttpOptions>(
   async (app, { headers, logsRequests = true }) => {
     app.decorateRequest('problemCode', undefined);
+    refuseBodiesOfDeletions(app);
+    const refusalOfMethod = refuseOtherMethods(app);
     app.addHook('onRequest', (request, reply, done) => {
       reply.headers(headers);
-      done(refusalOf(request));
+      done(refusalOf(request) ?? (request.is404 ? refusalOfMethod(request) : undefined));
     });
     if (logsRequests) {
       app.addHook('onResponse', (request, reply, done) => {
@@ -66,8 +68,6 @@ export const httpPlugin = fp<HttpOptions>(
     app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
     app.server.maxConnections = maxConnections;
     followAnswers(app.server);
-    refuseBodiesOfDeletions(app);
-    refuseOtherMethods(app);
     sayWhenEnding(app);
     letGoWhenClosing(app);
     listenForSilence(app);

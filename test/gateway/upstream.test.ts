@@ -124,6 +124,10 @@ t.test('an application behind the service', async (t) => {
       refused(t, await service.post(path, { a: 1 }), 404, 'not_found');
     }
     refused(t, await service.request('PUT', '/auth/login', { token }), 405, 'method_not_allowed');
+    const statuses = { '/auth/login': 405, '/auth/confirm/x': 405, '/auth/nothing': 404, '/': 404, '/page': 404, '/static/x': 404 };
+    for (const [path, status] of Object.entries(statuses)) {
+      t.equal((await exchangeOne(base, requestBytes('PROPFIND', path))).status, status, `a method that is not passed on, for ${path}`);
+    }
     t.equal(upstream.passed.length, before);
     t.match(await service.get('/secret', { token }), { status: 200, body: { url: '/secret' } }, 'the samples are gone');
     t.notOk(Object.keys((await service.get('/openapi.json')).body.paths).some((path) => path === '/' || path.includes('*')));

@@ -97,6 +97,36 @@ t.test('refusals of the router, the parser and the framework, over real connecti
     t.match(head, { status: 405, body: '', headers: { allow: 'GET', ...headersOfEveryAnswer } });
   });
 
+  await t.test('a path that exists names them to a method that the framework has no routes for, too', async (t) => {
+    const ask = (method: string, target: string) => exchangeOne(base, `${method} ${target} HTTP/1.1\r\n${host}\r\n`);
+    const existing: Record<string, string> = {
+      '/': 'GET',
+      '/secret?a=/b': 'GET',
+      '/s%65cret': 'GET',
+      'http://localhost/auth/me': 'GET, PATCH',
+      'http://localhost?a': 'GET',
+      '/auth/confirm/resend': 'POST',
+      '/auth/confirm/token': 'GET, POST',
+      '/auth/confirm/to%2fken': 'GET, POST',
+      '/auth/confirm/token/resend': 'POST',
+      '/docs/static/index.css': 'GET, HEAD',
+      '/.well-known/jwks.json': 'GET, HEAD',
+    };
+    for (const method of ['PROPFIND', 'COPY', 'LOCK', 'M-SEARCH']) {
+      for (const [target, allow] of Object.entries(existing)) {
+        const answer = await ask(method, target);
+        assertProblem(t, answer, { status: 405, code: 'method_not_allowed' });
+        t.equal(answer.headers['allow'], allow, `${method} ${target}`);
+      }
+    }
+    for (const target of ['/nowhere', '/auth', '/auth/me/', '/AUTH/ME', '/auth%2fme', '/xwell-known/jwks.json', '/auth/confirm/a/b']) {
+      assertProblem(t, await ask('PROPFIND', target), { status: 404, code: 'not_found' });
+    }
+    for (const target of ['/%zz', '/auth/confirm/%ff', '/auth/confirm/a%00b', '*']) {
+      assertProblem(t, await ask('PROPFIND', target), { status: 400, code: 'malformed_request' });
+    }
+  });
+
   await t.test('L09: a login is neither asked for in a query, nor sent as a form or as text', async (t) => {
     const inQuery = await exchangeOne(base, get('/auth/login?username=ada&password=any'));
     assertProblem(t, inQuery, { status: 405, code: 'method_not_allowed' });
