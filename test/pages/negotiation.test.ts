@@ -7,6 +7,15 @@ import { startService } from '../support/service.ts';
 
 const maxPageBytes = 15 * 1024;
 
+/** What says of HTML that it is not wanted, and what says something like it. */
+const refusing = [
+  'application/json, text/html;q=0',
+  'text/html;q=0',
+  'text/html; level=1 ; Q=0.000, */*',
+  'text/html;q=0,application/json',
+];
+const wanting = ['text/html;q=0.001', 'text/html;q=0,text/html;level=1', 'application/json;q=0,text/html', 'text/html;aq=0'];
+
 t.test('the answer to a mailed link', async (t) => {
   const service = await startService(t, { SERVICE_NAME: '<b>Tom</b> & "Jerry\'s"' });
   const { clock } = service;
@@ -22,12 +31,21 @@ t.test('the answer to a mailed link', async (t) => {
       change_email_with_password: `/auth/email/confirm/${await emailChangeToken(service, bob, 'new.bob@example.com')}`,
     };
     for (const [kind, path] of Object.entries(links)) {
-      for (const accept of ['*/*', 'application/json', 'application/json, */*', 'text/plain', 'image/*', 'application/xhtml+xml', '']) {
+      for (const accept of [
+        '*/*',
+        'application/json',
+        'application/json, */*',
+        'text/plain',
+        'image/*',
+        'application/xhtml+xml',
+        '',
+        ...refusing,
+      ]) {
         const answer = await service.get(path, { headers: { accept } });
         t.match(answer.headers['content-type'], /^application\/(?:problem\+)?json/, `${kind}: ${accept}`);
       }
       t.match((await service.get(path)).headers['content-type'], /json/, `${kind}: no Accept at all`);
-      for (const accept of [browserAccept, 'text/html', 'TEXT/HTML;level=1', 'application/json;q=0.5,text/html']) {
+      for (const accept of [browserAccept, 'text/html', 'TEXT/HTML;level=1', 'application/json;q=0.5,text/html', ...wanting]) {
         const page = await browser.go(path, { accept });
         t.match(page, { kind, headers: { 'content-type': 'text/html; charset=utf-8' } }, `${kind}: ${accept}`);
       }
