@@ -137,7 +137,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     async handler(request, reply) {
       const { id, userId } = requireSession(request);
       await endOwnSession(services, userId, request.params.id, originOf(request));
-      if (request.params.id === id) clearSessionCookies(reply, services.sessionCookies);
+      // The database takes an id in upper case for the same one.
+      if (request.params.id.toLowerCase() === id) clearSessionCookies(reply, services.sessionCookies);
       return reply.code(204).send(null);
     },
   });
