@@ -16,7 +16,8 @@ export function setSessionCookies(
   { accessToken, refreshToken }: Tokens,
 ): void {
   const options = cookieAttributes(sessionCookies);
-  const idleSeconds = Math.floor((session.idleExpiresAt.getTime() - clock.now().getTime()) / 1000);
+  // A part of a second counts as one: the cookie must not be gone while the session lives.
+  const idleSeconds = Math.ceil((session.idleExpiresAt.getTime() - clock.now().getTime()) / 1000);
   reply.setCookie(sessionCookies.access, accessToken, { ...options, ...(session.rememberMe && { maxAge: accessTokens.ttlSeconds }) });
   reply.setCookie(sessionCookies.refresh, refreshToken, { ...options, ...(session.rememberMe && { maxAge: idleSeconds }) });
 }
