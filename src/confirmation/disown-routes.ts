@@ -3,9 +3,8 @@ import type { Static } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
 import { emailText, exampleToken, tokenMember, tokenParams } from '../identity/member-schemas.ts';
 import { acceptForms, proofMember } from '../pages/forms.ts';
-import { sendFailure, type Visit } from '../pages/link-views.ts';
+import { requireRefusal, sendFailure, type Visit } from '../pages/link-views.ts';
 import { wantsPage } from '../pages/negotiation.ts';
-import { Problem } from '../problems/problem.ts';
 import { NoContent, strictObject, time } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { disown, requireDisownable } from './disown.ts';
@@ -99,8 +98,7 @@ export const disownRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
   /** Shows every refusal as a page. */
   async function show(visit: Visit, work: () => Promise<FastifyReply>): Promise<never> {
     return work().catch(async (refusal: unknown) => {
-      const error = await limits.tokens.judge(refusal, visit.request.ip);
-      if (!(error instanceof Problem)) throw error;
+      const error = requireRefusal(await limits.tokens.judge(refusal, visit.request.ip), visit.request);
       const { code, status } = error;
       if (code === 'already_confirmed') return pages.send(visit.request, visit.reply, { kind: 'disown_confirmed', status });
       const isDead = code === 'invalid_token' || code === 'expired_token';

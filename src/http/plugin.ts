@@ -82,12 +82,17 @@ export function toProblem(error: unknown): Problem {
     : problemFromError(error);
 }
 
-/** Writes a problem. Also for the router's own errors, which pass no hook and so bring the headers with them. */
-export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Tells the log of a problem. */
+export function noteProblem(problem: Problem, request: FastifyRequest): void {
   request.problemCode = problem.code;
   if (problem.status === 500) request.log.error({ err: problem.cause ?? problem }, problem.message);
   // Without a cause it is overload, which is no time to write more than the line of the request.
   else if (problem.status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.message);
+}
+
+/** Writes a problem. Also for the router's own errors, which pass no hook and so bring the headers with them. */
+export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  noteProblem(problem, request);
   return reply.code(problem.status).headers(problem.headers).header('x-request-id', request.id).send(JSON.stringify(problem));
 }
 

@@ -13,7 +13,7 @@ import type { ProblemCode } from '../problems/catalogue.ts';
 import { Problem } from '../problems/problem.ts';
 import { strictObject } from '../schemas.ts';
 import { acceptForms, proofMember } from './forms.ts';
-import { createLinkViews, type LinkTexts, refusalText, sendFailure, type Visit } from './link-views.ts';
+import { createLinkViews, type LinkTexts, refusalText, requireRefusal, sendFailure, type Visit } from './link-views.ts';
 import { isPrefetch } from './negotiation.ts';
 import type { PageServices } from './page-services.ts';
 import type { PageKind } from './words/words.ts';
@@ -151,8 +151,7 @@ export function createLinkPages(app: FastifyInstance, services: PageServices, op
     try {
       return await work();
     } catch (refusal) {
-      const error = await services.limits.tokens.judge(refusal, visit.request.ip);
-      if (!(error instanceof Problem)) throw error;
+      const error = requireRefusal(await services.limits.tokens.judge(refusal, visit.request.ip), visit.request);
       const page = refusals[error.code];
       return page === undefined ? sendFailure(services, visit, error) : page(visit, error.status);
     }

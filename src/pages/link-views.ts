@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { FoundSession } from '../guard/find-session.ts';
+import { noteProblem, toProblem } from '../http/plugin.ts';
 import type { UserRow } from '../identity/users.ts';
-import type { Problem } from '../problems/problem.ts';
+import { Problem } from '../problems/problem.ts';
 import type { PageServices } from './page-services.ts';
 import { errorText, passwordFields } from './pages.ts';
 import type { PageKind } from './words/words.ts';
@@ -89,6 +90,19 @@ interface Refusal {
   readonly alert?: string;
   /** What is wrong with the password. */
   readonly error?: string;
+}
+
+/**
+ * The refusal that a page tells of: a database that is away is one, too, since a person can do nothing with a problem.
+ *
+ * @throws whatever else it is: a fault of ours
+ */
+export function requireRefusal(error: unknown, request: FastifyRequest): Problem {
+  if (error instanceof Problem) return error;
+  const problem = toProblem(error);
+  if (problem.status !== 503) throw error;
+  noteProblem(problem, request);
+  return problem;
 }
 
 /** Shows a refusal that has no page of its own. */

@@ -5,7 +5,7 @@ import { originOf } from '../http/origin.ts';
 import { tokenParams } from '../identity/member-schemas.ts';
 import { findUserById, linkState, type UserRow } from '../identity/users.ts';
 import { acceptForms, proofMember } from '../pages/forms.ts';
-import { sendFailure, type Visit } from '../pages/link-views.ts';
+import { requireRefusal, sendFailure, type Visit } from '../pages/link-views.ts';
 import { accountField } from '../pages/pages.ts';
 import type { Field } from '../pages/templates.ts';
 import { Problem } from '../problems/problem.ts';
@@ -108,8 +108,7 @@ export function resetPages(app: FastifyInstance, services: Services, resetReques
     try {
       return await work();
     } catch (refusal) {
-      const error = await limits.tokens.judge(refusal, visit.request.ip);
-      if (!(error instanceof Problem)) throw error;
+      const error = requireRefusal(await limits.tokens.judge(refusal, visit.request.ip), visit.request);
       const { code, status } = error;
       if (code === 'expired_token') return show(visit, () => sendExpired(visit));
       if (code === 'used_token') return pages.send(visit.request, visit.reply, { kind: 'reset_used', status, isEnd: true });
