@@ -78,7 +78,7 @@ export async function buildApp(config: Config, appOptions: AppOptions) {
   const headers = securityHeaders(config.server.publicUrl);
   const tell = (dropped: number) => app.log.warn({ dropped }, 'lines of the log were dropped: they could not be written');
   const log: Log = appOptions.log ?? openLogOutput({ output: process.stdout, tell });
-  const options = { ...serverOptions(config.server, headers, log), ...(config.upstream && { requestTimeout: uploadTimeoutMs }) };
+  const options = { ...serverOptions(config, headers, log), ...(config.upstream && { requestTimeout: uploadTimeoutMs }) };
   const app = fastify(options).withTypeProvider<TypeBoxTypeProvider>();
   const needsDirectory = config.databaseUrl === undefined || config.mail.smtpUrl === undefined || config.authSecrets.length === 0;
   if (needsDirectory) await openDataDirectory(config.dataDir);

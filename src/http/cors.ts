@@ -7,6 +7,8 @@ interface CorsOptions {
   readonly origins: readonly string[];
 }
 
+const exposedHeaders = ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'];
+
 /**
  * Lets the browser pages of some origins read our answers (Fetch standard, CORS); without any, of none.
  *
@@ -18,7 +20,7 @@ export const corsPlugin = fp<CorsOptions>(
     const options: FastifyCorsOptions = {
       origin: [...origins],
       credentials: true,
-      exposedHeaders: ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-request-id'],
+      exposedHeaders,
       methods: app.supportedMethods,
       maxAge: 600,
     };
@@ -38,4 +40,16 @@ export const corsPlugin = fp<CorsOptions>(
 
 function isPreflight({ method, headers }: FastifyRequest): boolean {
   return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+}
+
+/** What the answers of the plugin above say, for those that pass no hook. */
+export function corsFields(origins: readonly string[], { headers: { origin } }: Pick<FastifyRequest, 'headers'>): Record<string, string> {
+  if (origins.length === 0) return {};
+  const isListed = origin !== undefined && origins.includes(origin);
+  return {
+    vary: 'Origin',
+    'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': exposedHeaders.join(', '),
+    ...(isListed && { 'access-control-allow-origin': origin }),
+  };
 }

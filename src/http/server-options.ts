@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import { type FastifyHttpOptions, LogController } from 'fastify';
-import { type LogLevel, logLevels, type ServerConfig } from '../config.ts';
+import { type Config, type LogLevel, logLevels } from '../config.ts';
 import { parseEmail } from '../credentials/email.ts';
 import { problemFromError } from '../problems/from-error.ts';
 import { maxBodyBytes, maxUrlLength } from '../schemas.ts';
 import { createClientErrorHandler } from './client-error.ts';
 import { deferredCompilers } from './compilers.ts';
+import { corsFields } from './cors.ts';
 import { logError } from './log-error.ts';
 import { sendProblem } from './plugin.ts';
 import { redact } from './redact.ts';
@@ -19,10 +20,11 @@ export function logsRequests(level: LogLevel): boolean {
 
 /** All of Fastify's options: its defaults convert types, drop members and answer errors in words of their own. */
 export function serverOptions(
-  { trustedProxies, logLevel }: ServerConfig,
+  { server, sessions }: Pick<Config, 'server' | 'sessions'>,
   headers: Readonly<Record<string, string>>,
   log: { write(line: string): void },
 ) {
+  const { trustedProxies, logLevel } = server;
   return {
     logger: { level: logLevel, serializers: { err: logError }, hooks: { streamWrite: redact }, stream: log },
     ...(!logsRequests(logLevel) && { childLoggerFactory: lazyChildLogger }),
@@ -61,7 +63,7 @@ export function serverOptions(
           .addFormat('uuid', /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i),
     },
     frameworkErrors: (error, request, reply) => {
-      reply.headers(headers);
+      reply.headers({ ...headers, ...corsFields(sessions.corsOrigins, request) });
       sendProblem(problemFromError(error), request, reply);
     },
     clientErrorHandler: createClientErrorHandler(headers),

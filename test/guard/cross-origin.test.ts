@@ -232,6 +232,16 @@ t.test('requests from other origins', async (t) => {
     }
   });
 
+  t.test('B05: refusals of the router are read by listed origins, like all others, and by no other', async (t) => {
+    const [bad, unknown] = ['/%zz', '/nothing'];
+    const ask = async (url: string, origin: string) => (await service.get(url, { headers: { origin } })).headers;
+    const cors = (headers: Answer['headers']) => Object.entries(headers).filter(([name]) => /^access-control-|^vary$/.test(name));
+    for (const origin of ['https://good.test', 'https://evil.test']) {
+      t.strictSame(cors(await ask(bad, origin)).toSorted(), cors(await ask(unknown, origin)).toSorted(), origin);
+    }
+    t.match(await ask(bad, 'https://good.test'), { 'access-control-allow-origin': 'https://good.test' });
+  });
+
   function preflight(origin: string, method: string, url: string, from: Pick<typeof service, 'request'> = service): Promise<Answer> {
     const asked = { 'access-control-request-method': method, 'access-control-request-headers': 'authorization, content-type' };
     return from.request('OPTIONS', url, { headers: { origin, ...asked } });
@@ -249,6 +259,8 @@ t.test('requests from other origins', async (t) => {
     for (const origin of ['https://good.test', 'http://localhost:3000', 'null']) {
       assertUnreadable(t, await alone.get('/', { headers: { origin } }), origin);
       assertUnreadable(t, await preflight(origin, 'POST', '/auth/login', alone), origin);
+      const { headers } = await alone.get('/%zz', { headers: { origin } });
+      t.notOk(Object.keys(headers).some((name) => name.startsWith('access-control-') || name === 'vary'));
     }
   });
 });
