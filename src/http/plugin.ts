@@ -6,6 +6,7 @@ import { Problem } from '../problems/problem.ts';
 import { refusalOf } from './ambiguous-requests.ts';
 import { followAnswers } from './client-error.ts';
 import { letGoWhenClosing, listenForSilence, sayWhenEnding } from './closing.ts';
+import { countHeader } from './count-header.ts';
 import { parseJsonBody } from './json-body.ts';
 import { refuseBodiesOfDeletions, refuseOtherMethods } from './methods.ts';
 
@@ -16,14 +17,15 @@ interface HttpOptions {
 }
 
 /**
- * JSON is UTF-8 (RFC 8259 §8.1), and so are our forms: a body that says it is something else, or is packed, is not read.
+ * JSON is UTF-8 (RFC 8259 §8.1), and so are our forms: a body that says it is something else, or two things, or is packed, is not read.
  *
  * @throws Problem `unsupported_media_type`
  */
-export function requirePlain({ headers }: FastifyRequest, body: Buffer): Buffer {
+export function requirePlain({ headers, raw }: FastifyRequest, body: Buffer): Buffer {
   const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers['content-type'] ?? '')?.[1] ?? 'utf-8';
   const encoding = headers['content-encoding'] ?? 'identity';
-  if (!/^utf-?8$/i.test(charset) || encoding.toLowerCase() !== 'identity') throw new Problem('unsupported_media_type');
+  const isPlain = /^utf-?8$/i.test(charset) && encoding.toLowerCase() === 'identity';
+  if (!isPlain || countHeader(raw.rawHeaders, 'content-type') > 1) throw new Problem('unsupported_media_type');
   return body;
 }
 

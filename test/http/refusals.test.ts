@@ -152,6 +152,8 @@ t.test('refusals of the router, the parser and the framework, over real connecti
     for (const fields of [
       'Content-Type: application/json; charset=utf-16\r\n',
       'Content-Type: application/json\r\nContent-Encoding: gzip\r\n',
+      'Content-Type: application/json\r\nContent-Type: text/plain\r\n',
+      'Content-Type: application/json\r\ncontent-type: application/json\r\n',
     ]) {
       assertProblem(t, await exchangeOne(base, post('/auth/login', fields, body)), { status: 415, code: 'unsupported_media_type' });
     }
