@@ -1,7 +1,9 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { securityHeaders } from '../http/security-headers.ts';
+import { Problem } from '../problems/problem.ts';
 import type { Measured } from './gauges.ts';
 import { createRegistry } from './registry.ts';
 
@@ -28,17 +30,19 @@ export const metricsPlugin = fp<Measured>(
     // Not when it listens: what fails then is told to nobody.
     app.addHook('onReady', async () => {
       const listening = createServer((request, response) => {
-        if (request.url !== '/metrics' || request.method !== 'GET') return void response.writeHead(404, headers).end();
+        if (request.url !== '/metrics' || request.method !== 'GET') return refuse(response, new Problem('not_found'), headers);
         registry.metrics().then(
           (text) => response.writeHead(200, { ...headers, 'content-type': registry.contentType }).end(text),
           (err: unknown) => {
             app.log.warn({ err }, 'the metrics cannot be collected');
-            response.writeHead(503, headers).end();
+            refuse(response, new Problem('service_unavailable', { retryAfterSeconds: 1 }), headers);
           },
         );
       });
       await listen(listening, port, host);
       server = listening;
+      // With METRICS_PORT=0, nobody else knows.
+      app.log.info(`the metrics are at http://${host.includes(':') ? `[${host}]` : host}:${portOf(listening)}/metrics`);
     });
     closeWith(app, () => server);
   },
@@ -50,6 +54,14 @@ function listen(server: Server, port: number, host: string): Promise<void> {
     server.once('error', (error) => reject(Object.assign(error, { message: `METRICS_PORT: ${error.message}` })));
     server.listen(port, host, resolve);
   });
+}
+
+function refuse(response: ServerResponse, problem: Problem, headers: Readonly<Record<string, string>>): void {
+  response.writeHead(problem.status, { ...headers, ...problem.headers }).end(JSON.stringify(problem));
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }
 
 function closeWith(app: FastifyInstance, find: () => Server | undefined): void {

@@ -35,8 +35,25 @@ t.test('metrics are on a port of their own, and tell of the mail queue', async (
   t.match(after, /^latchkey_mail_outage\{state="unreachable"\} 1$/m);
   t.match(after, /^latchkey_mail_oldest_queued_seconds 6\d/m);
 
-  t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
-  t.equal((await fetch(`http://127.0.0.1:${port}/metrics`, { method: 'POST' })).status, 404);
+  for (const [path, method] of [
+    ['', 'GET'],
+    ['metrics', 'POST'],
+  ] as const) {
+    const answer = await fetch(`http://127.0.0.1:${port}/${path}`, { method });
+    const { status, headers } = answer;
+    t.match(await answer.json(), { type: '/problems/not_found', status: 404, code: 'not_found' });
+    t.match(
+      { status, ...Object.fromEntries(headers) },
+      { status: 404, 'content-type': /^application\/problem\+json/, ...headersOfEveryAnswer },
+    );
+  }
+});
+
+t.test('the log tells where the metrics are, whichever port was free', async (t) => {
+  const service = await startService(t, { METRICS_PORT: '0' });
+  const lines = service.log.map((line) => JSON.parse(line)).filter(({ msg }) => /metrics/.test(msg));
+  t.match(lines, [{ level: 30, msg: /^the metrics are at http:\/\/127\.0\.0\.1:[1-9]\d*\/metrics$/ }]);
+  t.equal((await fetch(lines[0].msg.replace('the metrics are at ', ''))).status, 200);
 });
 
 t.test('metrics tell what the service does, each by a name that is documented', async (t) => {
