@@ -118,7 +118,12 @@ t.test('an application behind the service', async (t) => {
   t.test('is not asked about what is the service’s own', async (t) => {
     const before = upstream.passed.length;
     t.match(await service.get('/auth/me', { token }), { status: 200, body: { user: { username: person.username } } });
-    t.match(await service.get('/health/live'), { status: 200 });
+    for (const path of [
+      ...['/health/live', '/health/ready', '/docs', '/docs/', '/docs/static/swagger-ui.css', '/docs/json', '/docs/yaml'],
+      ...['/openapi.json', '/pages.css', '/problems/unconfirmed', '/.well-known/jwks.json'],
+    ])
+      t.equal((await service.get(path, { token })).status, 200, path);
+    refused(t, await service.get('/admin/users', { token }), 403, 'forbidden');
     for (const path of ['/auth', '/auth/', '/auth/nothing', '/auth/me/nothing', '/admin/users/nothing/at/all']) {
       refused(t, await service.get(path, { token }), 404, 'not_found');
       refused(t, await service.post(path, { a: 1 }), 404, 'not_found');
@@ -215,7 +220,7 @@ t.test('with LOGIN_URL a browser without a session is sent there, and told the w
 
 t.test('applications on other origins get preflights and answers for it, too', async (t) => {
   const origin = 'https://app.test';
-  const { service } = await startGateway(
+  const { service, upstream } = await startGateway(
     t,
     { CORS_ORIGINS: origin },
     {
@@ -226,6 +231,8 @@ t.test('applications on other origins get preflights and answers for it, too', a
   const preflight = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' };
   const answer = await service.request('OPTIONS', '/page', { headers: preflight });
   t.match(answer, { status: 204, headers: { 'access-control-allow-origin': origin, 'access-control-allow-credentials': 'true' } });
+  t.not((await service.request('OPTIONS', '/page', { token })).status, 200);
+  t.equal(upstream.passed.length, 0, 'of no request with that method it hears');
   t.match(await service.get('/page', { token, headers: { origin } }), { status: 200, headers: { 'access-control-allow-origin': origin } });
   const varies = await service.get('/varies', { token, headers: { origin } });
   t.match(varies.headers['vary'], /Origin/i);
