@@ -79,8 +79,16 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
     const before = keys.map(({ kid }) => kid);
     const live = await readSigningKeys(db, secrets);
     lastRevocation = await findLastRevocation(db);
-    // With nothing in between that may fail: of a key that has gone, everybody is told below.
     keys = live;
+    try {
+      await renew();
+    } finally {
+      const isGone = (kid: string) => !keys.some((key) => key.kid === kid);
+      if (before.some(isGone)) for (const listener of listeners) listener();
+    }
+  }
+
+  async function renew(): Promise<void> {
     if (decide(keys) !== 'none') keys = await renewSigningKeys(db, { secrets, clock, decide });
     const over = keys.filter((_, index) => isSignedOver(index));
     await deleteSigningKeys(
@@ -88,8 +96,6 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
       over.map(({ kid }) => kid),
     );
     keys = keys.filter((key) => !over.includes(key));
-    const isGone = (kid: string) => !keys.some((key) => key.kid === kid);
-    if (before.some(isGone)) for (const listener of listeners) listener();
   }
 
   await refresh();

@@ -167,6 +167,31 @@ t.test('signing keys', async (t) => {
     t.not(ring.current().kid, kid);
   });
 
+  await t.test('of keys that have gone everybody is told, even when there is no making another', async (t) => {
+    let isAway = false;
+    const away = async () => {
+      throw new Error('the database is away');
+    };
+    const failing = new Proxy(db, {
+      get(target, name) {
+        const value = isAway && name === 'transaction' ? away : Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const ring = await open(failing);
+    let told = 0;
+    ring.onChange(() => {
+      told += 1;
+    });
+    await db.delete(signingKeys);
+    isAway = true;
+    await t.rejects(ring.refresh(), /away/);
+    t.equal(told, 1, 'what was verified with them is not believed any longer');
+    isAway = false;
+    await ring.refresh();
+    t.equal(ring.published().length, 1);
+  });
+
   await t.test('rotation by hand only makes no key by itself', async (t) => {
     const before = (await open(db)).published().length;
     const ring = await openKeyRing({ db, secrets, clock, rotationDays: 0, accessTtlSeconds: 300 });
