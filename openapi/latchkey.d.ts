@@ -2573,7 +2573,7 @@ export interface operations {
                 /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
                 /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
-                cursor?: string | "";
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -4444,7 +4444,7 @@ export interface operations {
                 /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
                 /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
-                cursor?: string | "";
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -4975,7 +4975,7 @@ export interface operations {
                 /** @description How many at most: 1 to 100; 50 by default, or if it is empty. */
                 limit?: string;
                 /** @description The `nextCursor` of the page before; none, or an empty one, for the first. */
-                cursor?: string | "";
+                cursor?: string;
             };
             header?: never;
             path: {

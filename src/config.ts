@@ -162,6 +162,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
   const givenUrl = demand('PUBLIC_URL');
   const base = givenUrl === undefined ? `http://localhost:${port}` : read.url('PUBLIC_URL', givenUrl, { schemes: webSchemes });
+  const isPublic = production || base.startsWith('https:');
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
   const redisUrl = read.optional('REDIS_URL');
@@ -198,8 +199,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         disown: `${base}/auth/disown/{token}`,
       },
     },
-    // Elsewhere a guessable one is warned of.
-    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET'), production ? isGuessable : isPlaceholder),
+    // On this machine a guessable one is warned of.
+    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET'), isPublic ? isGuessable : isPlaceholder),
     tokens: {
       accessTtlSeconds: read.integer('ACCESS_TOKEN_TTL_SECONDS', 300, { min: 1, max: maxAccessTtlSeconds }),
       actionTtlSeconds: {

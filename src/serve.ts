@@ -52,7 +52,7 @@ export async function serve(config: Config, say: (line: string) => void): Promis
     if (failure !== undefined) process.exit(1);
   });
   listenToEndings((signal, isFirst) => {
-    if (!isFirst) endAtOnce(signal, logger);
+    if (!isFirst || isEnding) endAtOnce(signal, logger);
     endedBy = signal;
     ending.close();
   });

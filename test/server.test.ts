@@ -129,17 +129,21 @@ t.test('a signal that comes twice at once, as npm passes on what it was told alo
 });
 
 t.test('an error that nobody expects ends the service in order, and counts as a failure, whenever it comes', async (t) => {
-  const script = (wait: string, what: string) => `
+  const script = (wait: string, what: string, after: string) => `
     import { loadConfig } from './src/config.ts';
     import { serve } from './src/serve.ts';
     const serving = serve(loadConfig(process.env), () => {});
     ${wait}
+    process.once('uncaughtException', () => { ${after} });
     setImmediate(() => { throw ${what}; });`;
-  const run = async (wait: string, what = `new Error('nobody expects it')`) => {
+  const run = async (wait: string, what = `new Error('nobody expects it')`, after = '') => {
     const directory = await mkdtemp(join(tmpdir(), 'latchkey-test-'));
     t.teardown(() => rm(directory, { recursive: true, force: true }));
-    return { directory, ...startProcess(t, { script: script(wait, what) }, { DATA_DIR: directory, PORT: '0' }) };
+    return { directory, ...startProcess(t, { script: script(wait, what, after) }, { DATA_DIR: directory, PORT: '0' }) };
   };
+  const hurried = await run('await serving;', undefined, `process.emit('SIGTERM', 'SIGTERM');`);
+  t.same(await hurried.ended(), { code: 1, signal: null });
+  t.match(hurried.output.stdout, /second SIGTERM, exiting/, 'a signal is the second thing to end it then');
   const [starting, running, nothing] = await Promise.all([run(''), run('await serving;'), run('await serving;', 'undefined')]);
   for (const { ended, directory } of [starting, running, nothing]) {
     t.same(await ended(), { code: 1, signal: null });

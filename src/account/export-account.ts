@@ -60,13 +60,14 @@ export async function gatherAccount(db: Queryable, userId: string, now: Date): P
   );
 }
 
-/** @throws Error when the last one is not there any more, so that what is left is not taken for all */
+/** @throws Problem `unauthenticated` when the account is not there any more, so that what is left is not taken for all */
 async function* readEvents(db: Queryable, userId: string, last: string | undefined): AsyncGenerator<readonly Event[]> {
   let after: string | undefined;
   while (last !== undefined && after !== last) {
     const page = await findEventsBetween(db, userId, { after, last, limit: pageLength });
     after = page.at(-1)?.id;
-    if (after === undefined) throw new Error('the account was deleted while it was exported');
+    // The purge may have come as far as here.
+    if (after === undefined) return void (await requireUser(db, userId));
     yield page.map(presentEvent);
     // The embedded database answers without leaving the turn of the loop to anybody else.
     await setImmediate();

@@ -38,7 +38,7 @@ export function createExports({ clock, config, db, limits }: Pick<Services, 'clo
       await limits.limiter.take([{ limit: exportLimit, subject: userId }]);
       const { document, eventPages } = await gatherAccount(db, userId, clock.now());
       const stream = Readable.from(written(serialize(document), eventPages, leave));
-      const timer = setTimeout(() => stream.destroy(new Error('the client is too slow')), longestMs).unref();
+      const timer = setTimeout(() => stream.destroy(), longestMs).unref();
       return stream.once('close', () => {
         clearTimeout(timer);
         leave();

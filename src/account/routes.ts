@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { isDatabaseUnavailable } from '../db/unavailable.ts';
 import { clearedCookies, clearSessionCookies } from '../guard/cookies.ts';
 import { requireSession } from '../guard/plugin.ts';
 import { originOf } from '../http/origin.ts';
@@ -7,6 +8,7 @@ import { presentEvent } from '../identity/event-schema.ts';
 import { findEvents } from '../identity/events.ts';
 import { presentUser } from '../identity/user-schema.ts';
 import { requireUser } from '../identity/users.ts';
+import { Problem } from '../problems/problem.ts';
 import { NoContent } from '../schemas.ts';
 import type { Services } from '../services.ts';
 import { deleteAccount } from './delete-account.ts';
@@ -98,6 +100,8 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       const { userId } = requireSession(request);
       const serialize = (document: AccountExport) => String(reply.serialize(document));
       const stream = await openExport({ userId, ip: request.ip, serialize });
+      // What it was answered with is under way: nobody else tells of it.
+      stream.once('error', (err) => request.log[isForeseen(err) ? 'warn' : 'error']({ err }, 'an export broke off'));
       return reply.type('application/json; charset=utf-8').send(stream as never);
     },
   });
@@ -124,3 +128,7 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     },
   });
 };
+
+function isForeseen(error: unknown): boolean {
+  return error instanceof Problem || isDatabaseUnavailable(error);
+}

@@ -11,7 +11,11 @@ export const pageMembers = {
     }),
   ),
   cursor: Type.Optional(
-    Type.Union([uuid(), Type.Literal('')], { description: 'The `nextCursor` of the page before; none, or an empty one, for the first.' }),
+    Type.String({
+      maxLength: 36,
+      pattern: '^(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})?$',
+      description: 'The `nextCursor` of the page before; none, or an empty one, for the first.',
+    }),
   ),
 };
 

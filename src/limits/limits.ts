@@ -56,6 +56,8 @@ export const recipientLimits = {
    * mails. None a day: whoever uses those of an hour up would keep the owner waiting for the rest of the day.
    */
   reset: [limit('recipient-reset', 10, hour)],
+  /** To the aliases of a mailbox, which have no end. */
+  resetOfAliases: [limit('recipient-reset', 10, hour), limit('recipient-reset-day', 20, day)],
 } as const satisfies Record<string, readonly Limit[]>;
 
 /** Questions of one account for another address, and for another name, each of which tells whether it is taken. */

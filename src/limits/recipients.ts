@@ -13,7 +13,7 @@ export interface Recipients {
    * @param reason whether the account has that address or wants to have it, or the mail is to reset its password
    * @returns the seconds until there may be one; 0 when it may be now
    */
-  countMail(tx: Queryable, emailCanonical: string, reason?: keyof typeof recipientLimits): Promise<number>;
+  countMail(tx: Queryable, emailCanonical: string, reason?: 'account' | 'change' | 'reset'): Promise<number>;
 }
 
 interface Needs {
@@ -27,7 +27,8 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
     async countMail(tx, emailCanonical, reason = 'account') {
       if (!isOn) return 0;
       const subject = counterOf(emailCanonical);
-      const counted = recipientLimits[reason].map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject }) }));
+      const limits = recipientLimits[reason === 'reset' && subject.includes('+@') ? 'resetOfAliases' : reason];
+      const counted = limits.map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject }) }));
       const changes = counted.map(({ change }) => change);
       const counters = await changeCounters(tx, changes, clock);
       const waits = counted.map(({ limit, change }) => {

@@ -119,6 +119,7 @@ t.test('an export is read from the database no faster than by its client', async
       throw Object.assign(new Error('the database is away'), { code: '57P01' });
     });
     t.equal(await client.readOn(), false);
+    await eventually('the log tells of it', () => service.log.some((line) => line.includes('an export broke off')));
     await eventually('the next one is refused before it begins', async () => {
       const next = await service.get('/auth/me/export', { token });
       return next.status === 503 && next.body.code === 'service_unavailable';
@@ -126,7 +127,14 @@ t.test('an export is read from the database no faster than by its client', async
     undo();
   });
 
-  t.test('nor does that of an account which is deleted meanwhile', async (t) => {
+  t.test('one whose last events are purged meanwhile is whole without them', async (t) => {
+    const client = await beginNext(t);
+    await tables.delete(events).where(eq(events.userId, person.id));
+    t.equal(await client.readOn(), true);
+    await addEvents(tables, person.id, 1, many);
+  });
+
+  t.test('that of an account which is deleted meanwhile is none', async (t) => {
     const client = await beginNext(t);
     t.equal((await service.post('/auth/me/deletion', { password: person.password }, { token })).status, 204);
     t.equal(await client.readOn(), false);
