@@ -55,20 +55,31 @@ t.test('mails that reset the password of an account that nobody has confirmed', 
     refused(t, await service.get('/auth/me', { token: session }), 401, 'unauthenticated');
   });
 
+  /** Asks for a mail, and answers how many have come. */
+  async function askFor(email: string): Promise<number> {
+    t.equal((await service.post('/auth/password/forgot', { email })).status, 202);
+    await eventually('it has been looked at', async () => (await tables.$count(resetRequests)) === 0);
+    return tables.$count(mails, and(eq(mails.recipient, email), eq(mails.kind, 'password_reset')));
+  }
+
   t.test('are limited for the address, however often an account is opened with it', async (t) => {
-    const person = await register(service);
-    const count = () => tables.$count(mails, and(eq(mails.recipient, person.email), eq(mails.kind, 'password_reset')));
-    const forgot = async () => {
-      t.equal((await service.post('/auth/password/forgot', { email: person.email })).status, 202);
-      await eventually('it has been looked at', async () => (await tables.$count(resetRequests)) === 0);
-    };
-    await forgot();
-    t.equal(await count(), 1);
+    const { email } = await register(service);
+    t.equal(await askFor(email), 1);
     await setUsed(tables, 'recipient-reset', 10);
-    await forgot();
-    t.equal(await count(), 1, 'the hour’s are used up');
+    t.equal(await askFor(email), 1, 'the hour’s are used up');
     service.clock.advance({ hours: 1, seconds: 1 });
-    await forgot();
-    t.equal(await count(), 2);
+    t.equal(await askFor(email), 2);
+  });
+
+  t.test('are limited for the aliases of a mailbox by the day, too, and for no plain address', async (t) => {
+    const { email } = await register(service);
+    const alias = aliasOf({ email }, 'news');
+    await register(service, { ...newDetails(), email: alias });
+    t.same([await askFor(email), await askFor(alias)], [1, 1]);
+    await setUsed(tables, 'recipient-reset-day', 20);
+    service.clock.advance({ hours: 1, seconds: 1 });
+    t.same([await askFor(email), await askFor(alias)], [2, 1]);
+    service.clock.advance({ days: 1 });
+    t.equal(await askFor(alias), 2);
   });
 });
