@@ -12,6 +12,7 @@ interface Reader {
   readonly isPaused: boolean;
   pause(): void;
   resume(): void;
+  close(code?: number, reason?: string | Buffer): void;
 }
 
 /** One side of what is passed on. */
@@ -25,7 +26,8 @@ const frameBytes = 512;
 /**
  * Reads from each of two WebSockets, of which whatever comes is sent to the other, no faster than the other takes it.
  *
- * When one of them ends, the other is read again: what waited has been written by then, or never will be.
+ * When one of them ends, the other is read again: what waited has been written by then, or never will be. One that is
+ * closed from here is read again, too, since its answer comes behind whatever it has sent; that is dropped.
  */
 export function keepPace(one: PacedSocket, other: PacedSocket): void {
   readAsWritten(one, other);
@@ -34,9 +36,18 @@ export function keepPace(one: PacedSocket, other: PacedSocket): void {
 
 function readAsWritten(from: Reader, to: Writer): void {
   let unwritten = 0;
+  // When it is the peer that closes, or is gone, all that it has sent is still passed on: nothing comes behind its close frame.
+  let isClosed = false;
+  const close = from.close.bind(from);
+  from.close = (code, reason) => {
+    isClosed = true;
+    close(code, reason);
+    from.resume();
+  };
   for (const kind of ['send', 'ping', 'pong'] as const) {
     const write = to[kind].bind(to);
     to[kind] = (data, how, done) => {
+      if (isClosed) return done?.();
       const bytes = data.length + frameBytes;
       write(data, how, (error) => {
         unwritten -= bytes;

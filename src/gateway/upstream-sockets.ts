@@ -5,11 +5,6 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { keepPace, type PacedSocket } from './socket-pace.ts';
 import { withoutHandshake } from './upstream-fields.ts';
 
-/** What is used of a WebSocket. */
-interface Side extends PacedSocket {
-  close(): void;
-}
-
 /** Of one message. */
 const maxMessageBytes = 16 * 1024 * 1024;
 
@@ -46,13 +41,13 @@ export function webSocketOptions(
       },
     } as NonNullable<FastifyHttpProxyOptions['wsClientOptions']>,
     wsHooks: {
-      onConnect(_context: unknown, source: Side, target: Side) {
+      onConnect(_context: unknown, source: PacedSocket, target: PacedSocket) {
         keepPace(source, target);
         source.resume();
         // The proxy ends those only that are open when the client goes.
         if (source.readyState !== source.OPEN) target.close();
       },
-      onDisconnect(_context: unknown, source: Side) {
+      onDisconnect(_context: unknown, source: PacedSocket) {
         // After a handshake that has failed: the client's answer to the close frame is yet to be read.
         source.resume();
       },

@@ -13,6 +13,10 @@ function createSocket() {
     resume() {
       this.isPaused = false;
     },
+    close() {
+      this.readyState = 2;
+    },
+    waiting,
     writeAll: () => waiting.splice(0).forEach((each) => void each()),
   };
 }
@@ -35,6 +39,22 @@ t.test('whoever sends to one that is about to end is read on, since its own end 
   keepPace(one, other);
   other.readyState = 2;
   other.send(Buffer.alloc(2 * 1024 * 1024));
+  t.notOk(one.isPaused);
+});
+
+t.test('one that is closed from here is read on, for its answer, and what it sends before that is dropped', async (t) => {
+  const [one, other] = [createSocket(), createSocket()];
+  keepPace(one, other);
+  other.send(Buffer.alloc(2 * 1024 * 1024));
+  t.ok(one.isPaused);
+  one.close();
+  t.notOk(one.isPaused);
+  let isTold = false;
+  other.send(Buffer.alloc(2 * 1024 * 1024), {}, () => {
+    isTold = true;
+  });
+  t.ok(isTold);
+  t.equal(other.waiting.length, 1, 'what came before is written');
   t.notOk(one.isPaused);
 });
 

@@ -12,6 +12,9 @@ const messages = 1024;
 /** What two connections and the service may hold is a few MB: far less than all. */
 const heldAtMost = messages / 2;
 
+/** For all of it to come, however busy the machine is. */
+const allOfItMs = 60_000;
+
 /** Sends numbered messages, each as soon as the one before has been taken. */
 function sendAll(socket: WebSocket): { taken: number } {
   const progress = { taken: 0 };
@@ -74,7 +77,7 @@ async function startApplication(t: Test) {
 
 t.test('what is sent over a WebSocket is taken no faster than the other side takes it', async (t) => {
   const { url, sockets, held } = await startApplication(t);
-  const { base } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open', UPSTREAM_URL: url });
+  const { base, service } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open', UPSTREAM_URL: url });
   const bystander = await openSocket(t, base, '/open/echo');
   await echo(bystander, 'x');
 
@@ -96,7 +99,7 @@ t.test('what is sent over a WebSocket is taken no faster than the other side tak
       await stuck(sent, bystander);
       t.ok(sent.taken < heldAtMost, `${sent.taken} of ${messages} were taken`);
       receiver.resume();
-      await eventually('all of it has come, in order', () => received.came === messages);
+      await eventually('all of it has come, in order', () => received.came === messages, allOfItMs);
       await eventually('and it is known to have been taken', () => sent.taken === messages);
     });
   }
@@ -151,7 +154,19 @@ t.test('what is sent over a WebSocket is taken no faster than the other side tak
       held.pop()?.[answer]();
       if (answer === 'refuse') return eventually('the client is told', () => code === 1011);
       const received = countFrom(sockets[before] as WebSocket);
-      await eventually('all of it has come, in order', () => received.came === messages);
+      await eventually('all of it has come, in order', () => received.came === messages, allOfItMs);
     });
   }
+
+  await t.test('and while the application does not read, the service may end', async (t) => {
+    const { application, client } = await openPair();
+    application.pause();
+    await stuck(sendAll(client), bystander);
+    const [closed, told] = [once(client, 'close'), once(application, 'close')];
+    await service.app.close();
+    await closed;
+    t.ok(application.isPaused);
+    application.resume();
+    t.equal((await told)[0], 3000 + 1005, 'the client has answered, and was not cut off');
+  });
 });
