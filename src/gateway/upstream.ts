@@ -56,8 +56,13 @@ const notFound = {
   handler: () => undefined,
 };
 
-/** A body that nobody has read, since it came with a method that has none or with another protocol's name; it must not get lost on the way. */
+/** A body that nobody has read, since its method has none or the connection was to change its protocol; it must not get lost. */
 function hasUnreadBody({ headers, body }: FastifyRequest): boolean {
   const isDeclared = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  return isDeclared && (body === undefined || headers.upgrade !== undefined);
+  return isDeclared && (body === undefined || asksForUpgrade(headers));
+}
+
+/** Another protocol that `Connection` does not name is not asked for (RFC 9110 §7.8), and Node reads the body. */
+function asksForUpgrade({ upgrade, connection = '' }: FastifyRequest['headers']): boolean {
+  return upgrade !== undefined && /\bupgrade\b/i.test(connection);
 }

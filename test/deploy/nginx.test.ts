@@ -161,10 +161,13 @@ t.test('and an application behind them', { skip: noNginx || noPostgres }, async 
 
   t.test('has no other protocols, and connections to the instances are kept for whatever asks for none', async (t) => {
     const told: unknown[] = [];
-    for (const { app } of instances) app.server.on('request', ({ headers }) => told.push(headers.connection));
+    for (const { app } of instances) app.server.on('request', ({ headers }) => told.push(headers.connection, headers.upgrade));
     t.match(await client.get('/page', { headers }), { status: 200, body: { url: '/page' } });
     const upgrade = { ...headers, connection: 'Upgrade, HTTP2-Settings, close', upgrade: 'h2c', 'http2-settings': 'AAMAAABk' };
     t.equal((await exchangeOne(base, requestBytes('GET', '/page', upgrade))).status, 200);
-    t.same(told, [undefined, undefined]);
+    const posted = await exchangeOne(base, requestBytes('POST', '/page', upgrade, '{"a":1}'));
+    t.equal(posted.status, 200);
+    t.match(JSON.parse(posted.body), { method: 'POST', bodyBytes: 7 });
+    t.same(told, Array(6).fill(undefined));
   });
 });

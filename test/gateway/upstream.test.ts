@@ -170,6 +170,19 @@ t.test('an application behind the service', async (t) => {
     t.equal((await exchangeOne(base, requestBytes('GET', '/auth/me', fields))).status, 200);
     t.equal((await exchangeOne(base, requestBytes('GET', '/page', { ...fields, authorization: 'Bearer x' }))).status, 401);
   });
+
+  t.test('and so is what only names another protocol, body included', async (t) => {
+    for (const upgrade of ['h2c', 'websocket']) {
+      const fields = { authorization: `Bearer ${token}`, upgrade };
+      const answer = await exchangeOne(base, requestBytes('POST', '/page', fields, '{"a":1}'));
+      t.equal(answer.status, 200);
+      t.match(JSON.parse(answer.body), { method: 'POST', bodyBytes: 7, headers: { upgrade: undefined } });
+      for (const connection of ['upgrade', 'close, UPGRADE']) {
+        const asked = await exchangeOne(base, requestBytes('POST', '/page', { ...fields, connection }, '{"a":1}'));
+        t.ok(asked.status >= 400, `${upgrade}: ${connection}`);
+      }
+    }
+  });
 });
 
 t.test('with UPSTREAM_JWT the application gets the access token, however it was sent, and no other', async (t) => {
