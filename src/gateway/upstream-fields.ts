@@ -16,8 +16,8 @@ const ofConnections = new Set([
 ]);
 
 /**
- * Names by which a gateway tells an application whose a request is, how it came, or what was asked for at first. An
- * application behind one believes them, so that they must never come from a client.
+ * Names by which well-known gateways and products tell an application whose a request is, how it came, or what was asked
+ * for at first. An application behind one believes them, so that they must not come from a client.
  */
 const ofGateways = [
   // Whose it is, in whatever words: but for what a page may tell of its browser.
@@ -27,12 +27,16 @@ const ofGateways = [
   /^remote-(?:user|name|email|groups)$|^oidc-|^tailscale-|^x-token-|^x-(?:access|id)-token$/,
   // The same by Kong, Cloudflare, Google, Amazon, Microsoft and Envoy, which say more than that.
   /^x-(?:consumer|credential)-|^x-anonymous-consumer$|^cf-access-|^x-goog-(?:authenticated-user|iap)-|^x-appengine-/,
-  /^x-amzn-(?:oidc|mtls)-|^x-ms-(?:client-principal|token)(?:-|$)|^x-envoy-/,
+  /^x-amzn-(?:oidc|mtls)-|^x-ms-(?:client-principal|token)(?:-|$)|^x-envoy-|^x-arr-/,
+  /^x-apigateway-api-|^x-endpoint-api-userinfo$|^x-jwt-(?:assertion|payload)/,
+  // And by products that people log in at, or that let them in.
+  /^teleport-|^ngrok-auth-|^x-replit-user-|^x-hasura-|^x-authelia|^iv-(?:user|groups|creds)|^sm-|^oam-/,
   // Whose certificate it came with (RFC 9440), and where from.
-  /^client-cert(?:-|$)|^x-client-cert|^(?:x-)?(?:ssl|tls)-client-/,
+  /^client-cert(?:-|$)|^x-client-cert|^(?:x-)?(?:(?:ssl|tls)-client-|ssl-cert)/,
   /^(?:x-real-ip|x-client-ip|x-cluster-client-ip|true-client-ip|fastly-client-ip|do-connecting-ip|cf-connecting-.*|cf-pseudo-ipv4)$/,
+  /^(?:wl-)?proxy-client-ip$|^x-azure-(?:clientip|socketip)$/,
   // How it came, and what for.
-  /^(?:forwarded(?:-for)?|x-forwarded(?:-.*)?|x-host|x-original-.*|x-rewrite-.*|x-request-id)$/,
+  /^(?:forwarded(?:-for)?|x-forwarded(?:-.*)?|x-host|x-original-.*|x-rewrite-.*|x-request-id|x-scheme|front-end-https)$/,
   /^x-(?:http-method|http-method-override|method-override)$/,
 ];
 

@@ -41,6 +41,11 @@ const namesOfGateways = [
   ...['x-cluster-client-ip', 'true-client-ip', 'cf-connecting-ip', 'cf-connecting-ipv6', 'cf-pseudo-ipv4', 'fastly-client-ip'],
   ...['do-connecting-ip', 'x-envoy-external-address', 'x-envoy-internal', 'x-envoy-original-path', 'x-host', 'x-request-id'],
   ...['x-original-url', 'x-original-uri', 'x-rewrite-url', 'x-http-method', 'x-http-method-override', 'x-method-override'],
+  ...['x-arr-clientcert', 'x-arr-ssl', 'x-apigateway-api-userinfo', 'x-endpoint-api-userinfo', 'x-jwt-assertion', 'x-jwt-payload'],
+  ...['teleport-jwt-assertion', 'ngrok-auth-user-email', 'x-replit-user-id', 'x-replit-user-name', 'iv-user', 'iv-groups', 'iv-creds'],
+  ...['sm-user', 'sm-universalid', 'oam-remote-user', 'x-hasura-role', 'x-hasura-user-id', 'x-hasura-admin-secret', 'x-authelia-user'],
+  ...['proxy-client-ip', 'wl-proxy-client-ip', 'x-azure-clientip', 'x-azure-socketip', 'x-scheme', 'front-end-https'],
+  ...['ssl-cert', 'ssl-cert-subject', 'x-ssl-cert'],
 ];
 /** A request may not have many more fields. */
 const namesAtOnce = 80;
