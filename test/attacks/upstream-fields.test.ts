@@ -120,11 +120,20 @@ t.test('however many tokens a request presents, few are verified', async (t) => 
     t.ok(verified <= 2, `${scheme}: ${verified}`);
     t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, 'what nobody has looked at is not passed on');
   }
-  for (const authorization of [`Digest uri="/a", response=${token}`, `Bearer (${token})`, `x.y.z, p.q.r, ${token}`]) {
+  const basic = (credentials: string) => Buffer.from(credentials).toString('base64');
+  for (const authorization of [
+    ...[`Digest uri="/a", response=${token}`, `Bearer (${token})`, `x.y.z, p.q.r, ${token}`],
+    ...[`Bearer ${token}.`, `Bearer .${token}`, `Bearer -${token}-`, `Token _${token}.-`],
+    ...[`Basic ${basic(`x:${token}`)}`, `basic  ${basic(`${token}:`)}`, `BASIC ${basic(`x:${token}.`)}`],
+  ]) {
     await exchangeOne(base, requestBytes('GET', '/open', { authorization }));
     t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, authorization.replace(token, '…'));
   }
-  for (const authorization of ['Bearer a.b.c', `Digest username="a", realm="a.example.com", uri="/a.b/c.d", response="6629fae4"`]) {
+  for (const authorization of [
+    'Bearer a.b.c',
+    `Basic ${basic('a:b.c.d')}`,
+    `Digest username="a", realm="a.example.com", uri="/a.b/c.d", response="6629fae4"`,
+  ]) {
     await exchangeOne(base, requestBytes('GET', '/open', { authorization }));
     t.equal(upstream.passed.at(-1)?.headers.authorization, authorization, 'the application’s own is');
   }
