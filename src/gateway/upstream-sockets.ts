@@ -15,6 +15,7 @@ export function webSocketOptions(
   requestFields: (request: FastifyRequest) => Record<string, string | string[]>,
 ) {
   const clientOptions = {
+    autoPong: false,
     maxPayload: maxMessageBytes,
     handshakeTimeout: connectTimeoutMs,
     perMessageDeflate: false,
@@ -31,7 +32,8 @@ export function webSocketOptions(
   };
   return {
     websocket: true as const,
-    wsServerOptions: { maxPayload: maxMessageBytes },
+    // Pings and the answers to them are passed on: whoever is at the other end answers.
+    wsServerOptions: { autoPong: false, maxPayload: maxMessageBytes },
     wsClientOptions: {
       ...clientOptions,
       rewriteRequestHeaders(_headers: unknown, request: FastifyRequest) {
