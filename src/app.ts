@@ -14,7 +14,6 @@ import type { Failpoints } from './failpoints.ts';
 import { gatewayRoutes } from './gateway/routes.ts';
 import { sessionCookies } from './guard/cookies.ts';
 import { guardPlugin } from './guard/plugin.ts';
-import { isGuessable } from './guessable-secret.ts';
 import { corsPlugin } from './http/cors.ts';
 import { type LogOutput, openLogOutput } from './http/log-output.ts';
 import { httpPlugin } from './http/plugin.ts';
@@ -100,8 +99,6 @@ export async function buildApp(config: Config, appOptions: AppOptions) {
     // While the database opens, which takes longest.
     await prepareWire(app, config, { headers, host });
     const database = await opening;
-    if (config.authSecrets.some(isGuessable))
-      app.log.warn('AUTH_SECRET is not random, as far as one can see: with https, and in production, it is refused');
     const secrets = config.authSecrets.length > 0 ? config.authSecrets : [await loadGeneratedSecret(config.dataDir)];
     const { db, feedDb, poolUse } = database;
     const services = await createServices(app, { config, clock, db, feedDb, poolUse, secrets, failpoints, worksInBackground });

@@ -1,5 +1,4 @@
 import { createEnvironmentReader, type Sender } from './environment.ts';
-import { isGuessable, isPlaceholder } from './guessable-secret.ts';
 
 /** Everything that can be set from outside, checked whole. Times are in the unit that their name carries. */
 export interface Config {
@@ -162,7 +161,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
   const givenUrl = demand('PUBLIC_URL');
   const base = givenUrl === undefined ? `http://localhost:${port}` : read.url('PUBLIC_URL', givenUrl, { schemes: webSchemes });
-  const isPublic = production || base.startsWith('https:');
   const databaseUrl = demand('DATABASE_URL');
   const smtpUrl = demand('SMTP_URL');
   const redisUrl = read.optional('REDIS_URL');
@@ -199,8 +197,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         disown: `${base}/auth/disown/{token}`,
       },
     },
-    // On this machine a guessable one is warned of.
-    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET'), isPublic ? isGuessable : isPlaceholder),
+    authSecrets: read.secrets('AUTH_SECRET', demand('AUTH_SECRET')),
     tokens: {
       accessTtlSeconds: read.integer('ACCESS_TOKEN_TTL_SECONDS', 300, { min: 1, max: maxAccessTtlSeconds }),
       actionTtlSeconds: {

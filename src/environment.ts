@@ -1,5 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { isIP } from 'node:net';
+import { isGuessable } from './guessable-secret.ts';
 
 /** Characters that would break a mail header or a log line. */
 const control = /[\p{Cc}\u2028\u2029]/u;
@@ -174,11 +175,10 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
     return { domainName: domainName ?? '', keySelector: keySelector ?? '', privateKey };
   }
 
-  /** @param isRefused what else than a short one is no secret */
-  function secrets(name: string, value: string | undefined, isRefused: (secret: string) => boolean): readonly string[] {
+  function secrets(name: string, value: string | undefined): readonly string[] {
     const list = value?.split(',').map((each) => each.trim()) ?? [];
     if (list.some((secret) => Buffer.byteLength(secret) < 32)) fault(name, 'must have at least 32 bytes (openssl rand -base64 48)');
-    else if (list.some(isRefused)) fault(name, 'is not random, as far as one can see (openssl rand -base64 48)');
+    else if (list.some(isGuessable)) fault(name, 'is not random, as far as one can see (openssl rand -base64 48)');
     return list;
   }
 

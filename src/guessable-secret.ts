@@ -1,16 +1,9 @@
 import { deflateRawSync } from 'node:zlib';
 
-/** What stands in examples, and tells whoever copies them to write something else. */
-const instruction = /change.?(?:me|this|it)|replace.?(?:me|this|it)|your.?(?:own|secret)/i;
-/** Words that random text does not have. */
-const word = /example|default|insert|placeholder|password/i;
+/** What stands in examples, for others to replace. Random text has none of these words. */
+const placeholder = /change.?(?:me|this|it)|replace.?(?:me|this|it)|your.?(?:own|secret)|example|default|insert|placeholder|password/i;
 /** Packed, 32 random digits take more than this; repetitions and runs take less. */
 const leastPackedBytes = 26;
-
-/** Tells whether somebody was to replace a secret, and has not. */
-export function isPlaceholder(secret: string): boolean {
-  return instruction.test(secret);
-}
 
 /** Tells whether a secret is one that an attacker would try: random ones of 32 bytes or more never are. */
 export function isGuessable(secret: string): boolean {
@@ -18,5 +11,5 @@ export function isGuessable(secret: string): boolean {
   // Of what goes up step by step, the steps are a repetition.
   const steps = bytes.map((byte, index) => byte - (bytes[index - 1] ?? 0));
   const isPattern = [bytes, steps].some((each) => deflateRawSync(each, { level: 9 }).length < leastPackedBytes);
-  return isPattern || word.test(secret) || isPlaceholder(secret);
+  return isPattern || placeholder.test(secret);
 }

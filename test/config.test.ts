@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { ConfigError, loadConfig } from '../src/config.ts';
-import { startService } from './support/service.ts';
 
 const secret = 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE';
 const production = {
@@ -115,48 +114,25 @@ t.test('metrics have a port of their own', async (t) => {
   t.equal(loadConfig({}).server.metricsPort, undefined);
 });
 
-t.test(
-  'J03: a secret that is short, or was to be replaced, is refused, and where it is for the public one that is uniform or well-known',
-  async (t) => {
-    const inProduction = (value: string) => faultsOf({ ...production, AUTH_SECRET: value });
-    const never = [
-      'secret',
-      secret.slice(0, 31),
-      'changeme'.repeat(8),
-      'please-replace-me-before-you-go-live!!',
-      'put-Your-Secret-of-forty-characters-here',
-      `${secret},short`,
-      `${secret},`,
-      ',',
-    ];
-    const guessable = [
-      'a'.repeat(64),
-      '0123456789'.repeat(4),
-      'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
-      '9876543210zyxwvutsrqponmlkjihgfedcba',
-      'an-example-of-a-secret-from-the-manual',
-      `${secret},${'test-secret-'.repeat(4)}`,
-    ];
-    for (const value of never) {
-      t.same(faultsOf({ AUTH_SECRET: value }), ['AUTH_SECRET'], value);
-      t.same(inProduction(value), ['AUTH_SECRET'], value);
-    }
-    for (const value of guessable) {
-      t.same(faultsOf({ AUTH_SECRET: value }), [], value);
-      t.same(inProduction(value), ['AUTH_SECRET'], value);
-      t.same(faultsOf({ AUTH_SECRET: value, PUBLIC_URL: 'https://accounts.example.com' }), ['AUTH_SECRET'], value);
-    }
-    const random = [randomBytes(16).toString('hex'), randomBytes(24).toString('base64'), randomBytes(48).toString('base64url')];
-    for (const value of random) t.same(inProduction(value), [], value);
-    t.same(loadConfig({ AUTH_SECRET: `${secret}, ${secret}2` }).authSecrets, [secret, `${secret}2`]);
-  },
-);
-
-t.test('J03: where a guessable secret is not refused, it is warned of', async (t) => {
-  const warnings = async (value: string) =>
-    (await startService(t, { AUTH_SECRET: value })).log.filter((line) => line.includes('AUTH_SECRET is not random'));
-  t.equal((await warnings('a'.repeat(64))).length, 1);
-  t.equal((await warnings(secret)).length, 0);
+t.test('J03: a secret that is short, uniform or a well-known placeholder is refused', async (t) => {
+  const weak = [
+    'secret',
+    secret.slice(0, 31),
+    'a'.repeat(64),
+    'changeme'.repeat(8),
+    '0123456789'.repeat(4),
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
+    '9876543210zyxwvutsrqponmlkjihgfedcba',
+    'please-replace-me-before-you-go-live!!',
+    'put-Your-Secret-of-forty-characters-here',
+    `${secret},short`,
+    `${secret},`,
+    ',',
+  ];
+  for (const value of weak) t.same(faultsOf({ AUTH_SECRET: value }), ['AUTH_SECRET'], value);
+  const random = [randomBytes(16).toString('hex'), randomBytes(24).toString('base64'), randomBytes(48).toString('base64url')];
+  for (const value of random) t.same(faultsOf({ AUTH_SECRET: value }), [], value);
+  t.same(loadConfig({ AUTH_SECRET: `${secret}, ${secret}2` }).authSecrets, [secret, `${secret}2`]);
 });
 
 t.test('a public address is known by its normal form', async (t) => {
