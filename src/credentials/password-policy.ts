@@ -15,6 +15,22 @@ const repeatedSizes = [1, 2, 3, 4];
 /** What is left of a password without a context word must be a password by itself, by the least of rules. */
 const meaningfulRemainder = 8;
 
+/** What people put behind a common word of as many characters as a password must have, so that it passes for another one. */
+const shortTail = /[\s\d!-/:-@[-`{-~]{1,4}$/;
+const meaningfulWord = 8;
+/** And what they put in place of letters. */
+const letterOf: Readonly<Record<string, string>> = {
+  '@': 'a',
+  '4': 'a',
+  '3': 'e',
+  '1': 'i',
+  '!': 'i',
+  '0': 'o',
+  $: 's',
+  '5': 's',
+  '7': 't',
+};
+
 const common: ReadonlySet<string> = new Set(dictionary['passwords-common'] as readonly string[]);
 
 interface PasswordContext {
@@ -27,16 +43,29 @@ interface PasswordContext {
 /**
  * Tells whether a password is easy to guess (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.4, 6.2.11).
  *
- * It is when it is among some 50,000 common ones, is a plain run or a short repetition, or when little is left of it
- * without a context word. There are no rules about kinds of characters. Length is not looked at here.
+ * It is when it is among some 50,000 common ones, the longer of them in disguise, too, is a plain run or a short repetition, or when
+ * without the context words little is left of it, or only such a one. There are no rules about kinds of characters. Length
+ * is not looked at here.
  */
 export function isWeakPassword(password: string, { words, minLength }: PasswordContext): boolean {
   const folded = password.normalize('NFC').toLowerCase();
-  if (common.has(folded) || common.has(password) || runs.some((run) => run.includes(folded)) || isRepetition(folded)) return true;
-  return contextWords(words).some(
-    (word) =>
-      folded === word || (folded.includes(word) && codePoints(folded.replaceAll(word, '')) < Math.min(minLength, meaningfulRemainder)),
-  );
+  if (isCommon(folded) || common.has(password)) return true;
+  const rest = without(folded, contextWords(words));
+  if (rest === folded) return false;
+  const bare = rest.replace(/^[\s!-/:-@[-`{-~]+|[\s!-/:-@[-`{-~]+$/g, '');
+  return codePoints(rest) < Math.min(minLength, meaningfulRemainder) || (bare !== '' && isCommon(bare));
+}
+
+function isCommon(folded: string): boolean {
+  if (common.has(folded) || runs.some((run) => run.includes(folded)) || isRepetition(folded)) return true;
+  const word = folded.replace(shortTail, '');
+  const spelledOut = word.replace(/[@4310!$57]/g, (sign) => letterOf[sign] ?? sign);
+  return word.length >= meaningfulWord && (common.has(word) || common.has(spelledOut));
+}
+
+/** The longest first: others may be parts of them. */
+function without(text: string, words: readonly string[]): string {
+  return words.toSorted((a, b) => b.length - a.length).reduce((rest, word) => rest.replaceAll(word, ''), text);
 }
 
 function isRepetition(text: string): boolean {
