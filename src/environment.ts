@@ -149,7 +149,7 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
 
   function networks(name: string): readonly string[] {
     const list = commaSeparated(optional(name));
-    if (!list.every(isNetwork)) fault(name, 'must be a comma-separated list of addresses or CIDR ranges');
+    if (!list.every(isNetwork)) fault(name, 'must be a comma-separated list of addresses or CIDR ranges, none of which is everybody (/0)');
     return list;
   }
 
@@ -225,5 +225,6 @@ function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+  // Of /0, everybody could tell whom a request is from.
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }

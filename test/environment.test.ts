@@ -77,6 +77,7 @@ t.test('no fault ever repeats a value', async (t) => {
       read.networks('NAME');
       read.sender('NAME', value);
       read.secrets('NAME', value);
+      read.secrets('NAME', `${value}, to be replaced: change me before production`);
       return read.faults.length >= 5 && !read.faults.join().includes(canary);
     }),
   );

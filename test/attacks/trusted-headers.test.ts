@@ -106,7 +106,19 @@ t.test('where nginx is trusted', async (t) => {
 });
 
 t.test('H01 only networks are trusted, never a number of hops, nor everybody by a word', async (t) => {
-  for (const trusted of ['1', 'true', '*', 'all', 'loopback', 'proxy.example.com', '10.0.0.0/33', '10.0.0.0/8;10.1.0.0/16']) {
+  for (const trusted of [
+    '1',
+    'true',
+    '*',
+    'all',
+    'loopback',
+    'proxy.example.com',
+    '10.0.0.0/33',
+    '10.0.0.0/8;10.1.0.0/16',
+    '0.0.0.0/0',
+    '10.0.0.0/8, ::/0',
+    '10.0.0.0/00',
+  ]) {
     t.throws(() => loadConfig({ TRUSTED_PROXIES: trusted }), { message: /TRUSTED_PROXIES/ }, trusted);
   }
   t.strictSame(loadConfig({ TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1/32' }).server.trustedProxies, ['10.0.0.0/8', '192.0.2.1/32']);
