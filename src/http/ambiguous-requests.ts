@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../problems/problem.ts';
 import { maxUrlLength } from '../schemas.ts';
@@ -15,6 +16,7 @@ const hostText = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%]+\])(?::\d*)?$/;
 /** What is wrong with a request that no route may ever see; asked before the guard looks at it. */
 export function refusalOf(request: FastifyRequest): Problem | undefined {
   const { url, raw } = request;
+  if (hasHungUp(raw.socket)) return ambiguous();
   if (url.length > maxUrlLength) return new Problem('uri_too_long');
   if (!isTarget(request) || url.includes('%00')) return new Problem('malformed_request');
   // RFC 9112 §3.2. Node's own check is off, since its answer is not a problem; of two hosts it would take the first.
@@ -23,6 +25,15 @@ export function refusalOf(request: FastifyRequest): Problem | undefined {
   if (!isAddressed || !hostText.test(raw.headers.host ?? '')) return ambiguous();
   if (raw.rawHeaders.length > 2 * maxHeaderFields) return new Problem('headers_too_large');
   return isFramedPlainly(raw) ? undefined : ambiguous();
+}
+
+/**
+ * Whoever has reset the connection by now has no address any more, and hears no answer. Whose it was when it was asked for
+ * is known for good.
+ */
+function hasHungUp({ remoteAddress, localAddress, destroyed }: Pick<Socket, 'remoteAddress' | 'localAddress' | 'destroyed'>): boolean {
+  // Where neither end has one, it is no network that they came by.
+  return remoteAddress === undefined && (destroyed || localAddress !== undefined);
 }
 
 /**

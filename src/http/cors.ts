@@ -12,7 +12,8 @@ const exposedHeaders = ['ratelimit', 'ratelimit-policy', 'retry-after', 'x-reque
 /**
  * Lets the browser pages of some origins read our answers (Fetch standard, CORS); without any, of none.
  *
- * Only real preflights are answered here. Any other OPTIONS request gets what it would get without CORS.
+ * Only real preflights from there are answered here. Any other OPTIONS request gets what it would get without CORS, as
+ * does each to the route that proxies ask about a request: to them, a preflight's 204 would be a yes.
  */
 export const corsPlugin = fp<CorsOptions>(
   async (app, { origins }) => {
@@ -31,25 +32,33 @@ export const corsPlugin = fp<CorsOptions>(
     await app.register(
       fastifyCors,
       () => (request: FastifyRequest, callback: (error: Error | null, options: FastifyCorsOptions) => void) => {
-        callback(null, { ...options, preflight: isPreflight(request) });
+        const isListed = isOneOf(origins, request);
+        callback(null, isListed ? { ...options, preflight: isPreflight(request) } : { origin: false });
       },
     );
   },
   { name: 'cors', dependencies: ['http'] },
 );
 
-function isPreflight({ method, headers }: FastifyRequest): boolean {
-  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+const askedByProxies = '/auth/verify';
+
+function isPreflight({ method, routeOptions, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined && routeOptions.url !== askedByProxies;
+}
+
+function isOneOf(origins: readonly string[], { headers: { origin } }: Pick<FastifyRequest, 'headers'>): boolean {
+  return origin !== undefined && origins.includes(origin);
 }
 
 /** What the answers of the plugin above say, for those that pass no hook. */
-export function corsFields(origins: readonly string[], { headers: { origin } }: Pick<FastifyRequest, 'headers'>): Record<string, string> {
+export function corsFields(origins: readonly string[], request: Pick<FastifyRequest, 'headers'>): Record<string, string> {
   if (origins.length === 0) return {};
-  const isListed = origin !== undefined && origins.includes(origin);
+  const vary = { vary: 'Origin' };
+  if (!isOneOf(origins, request)) return vary;
   return {
-    vary: 'Origin',
+    ...vary,
     'access-control-allow-credentials': 'true',
     'access-control-expose-headers': exposedHeaders.join(', '),
-    ...(isListed && { 'access-control-allow-origin': origin }),
+    'access-control-allow-origin': request.headers.origin ?? '',
   };
 }

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import type { EventType } from '../../src/db/kinds.ts';
 import { events } from '../../src/db/schema.ts';
@@ -7,12 +10,21 @@ import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { outboxEmpty } from '../support/held-clock.ts';
 import { createHttpClient } from '../support/http.ts';
-import { confirmationPath, confirmedPerson, emailChangeToken, logIn, openSession, register, resetToken } from '../support/person.ts';
+import {
+  confirmationPath,
+  confirmedPerson,
+  emailChangeToken,
+  logIn,
+  newDetails,
+  openSession,
+  register,
+  resetToken,
+} from '../support/person.ts';
 import { freePort, startProcess } from '../support/process.ts';
 import { startService } from '../support/service.ts';
 import { spoilQueries } from '../support/spoiled-queries.ts';
 import { openTables } from '../support/tables.ts';
-import { assertProblem, exchangeOne, requestBytes } from '../support/wire.ts';
+import { assertProblem, exchangeOne, postBytes, requestBytes } from '../support/wire.ts';
 
 t.test('X05 what throws spoils the one request that it is thrown in', async (t) => {
   const service = await startService(t, { RATE_LIMIT: 'off' });
@@ -87,6 +99,34 @@ t.test('X05 what throws spoils the one request that it is thrown in', async (t) 
       t.equal((await exchangeOne(base, as(token))).status, 200, `${what}: the next request is answered`);
     }
   }
+});
+
+t.test('X05 whoever hangs up as soon as they have asked causes no fault', async (t) => {
+  const service = await startService(t);
+  const base = await service.listen();
+  const { hostname, port } = new URL(base);
+  const person = await register(service);
+  const asked = [
+    postBytes('/auth/login', JSON.stringify({ email: person.email, password: 'not the password' })),
+    postBytes('/auth/register', JSON.stringify(newDetails())),
+    postBytes('/auth/password/forgot', JSON.stringify({ email: person.email })),
+    postBytes('/auth/refresh', JSON.stringify({ refreshToken: 'x' })),
+  ];
+  for (const bytes of asked) {
+    for (let count = 0; count < 10; count += 1) {
+      const socket = connect(Number(port), hostname);
+      await once(socket, 'connect');
+      socket.write(bytes);
+      socket.resetAndDestroy();
+    }
+  }
+  const connections = promisify(service.app.server.getConnections.bind(service.app.server));
+  await eventually('all have gone', async () => (await connections()) === 0);
+  t.equal((await exchangeOne(base, requestBytes('GET', '/health/live'))).status, 200);
+  t.strictSame(
+    service.log.filter((line) => line.includes('"level":50')),
+    [],
+  );
 });
 
 /** A service of its own process, in which something goes wrong that belongs to no request. */

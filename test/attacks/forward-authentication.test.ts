@@ -85,6 +85,18 @@ t.test('forward authentication, over real connections', async (t) => {
     }
   });
 
+  t.test('W01 no preflight is a yes, from wherever it comes', async (t) => {
+    const origins = { CORS_ORIGINS: 'https://good.test' };
+    const base = await (await startService(t, origins)).listen();
+    for (const origin of ['https://good.test', 'https://evil.test', 'null']) {
+      for (const target of ['/auth/verify', '/auth/verify?a=1', '/auth/verif%79', 'http://localhost/auth/verify', '/auth/verify#a']) {
+        const fields = { origin, 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' };
+        const answer = await exchangeOne(base, requestBytes('OPTIONS', target, fields));
+        t.equal(answer.status, 405, `${target} from ${origin}`);
+      }
+    }
+  });
+
   t.test('W04 every other method is refused, and tells of nobody', async (t) => {
     const fields = { 'user-agent': 'node', authorization: `Bearer ${visitors.confirmed}` };
     for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']) {
