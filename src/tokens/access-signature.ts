@@ -82,10 +82,15 @@ function kept<Value>(values: Map<string, Value>, kid: string, create: () => Valu
 
 /** The `kid` of a token's header, read before anything is verified: it only chooses among our own keys. Empty for what has not the form of a token. */
 export function keyId(token: string): string {
-  if (!compactForm.test(token)) return '';
+  return compactForm.test(token) ? headerKeyId(token) : '';
+}
+
+/** {@link keyId}, of whatever begins with such a header. */
+export function headerKeyId(token: string): string {
   try {
-    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
-    const { kid } = Object(header) as { kid?: unknown };
+    const [header = ''] = token.split('.', 1);
+    const decoded: unknown = JSON.parse(Buffer.from(header, 'base64url').toString('utf8'));
+    const { kid } = Object(decoded) as { kid?: unknown };
     return typeof kid === 'string' ? kid : '';
   } catch {
     return '';

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler';
 import { v4 as randomUuid } from 'uuid';
 import { type Clock, epochSeconds } from '../clock.ts';
 import { maxAccessTtlSeconds } from '../config.ts';
-import { createAccessSignatures, keyId, signatureOf } from './access-signature.ts';
+import { createAccessSignatures, headerKeyId, keyId, signatureOf } from './access-signature.ts';
 import type { KeyRing } from './key-ring.ts';
 
 const uuidPattern = '^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$';
@@ -41,6 +41,8 @@ export interface AccessTokens {
   mint(subject: AccessSubject, client: string, notAfter?: Date): string;
   /** The claims of a genuine token within its time; undefined for everything else, whatever is wrong with it. */
   verify(token: string): AccessClaims | undefined;
+  /** Whether a token, or its header alone, names one of our keys, whatever is wrong with the rest. */
+  isByOurKey(token: string): boolean;
   /** Looks for the key of a token that names one which this instance has not seen. Answers whether that is worth another try. */
   learnKey(token: string): Promise<boolean>;
 }
@@ -110,6 +112,8 @@ export function createAccessTokens({ keys, issuer, ttlSeconds, clock }: AccessTo
       const payload = recall(token) ?? genuine(token);
       return payload !== undefined && isCurrent(payload, ttlSeconds, clock.now()) ? payload : undefined;
     },
+
+    isByOurKey: (token) => keys.publicKey(headerKeyId(token)) !== undefined,
 
     async learnKey(token) {
       const kid = keyId(token);

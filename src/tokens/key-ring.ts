@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
+import { Problem } from '../problems/problem.ts';
 import {
   deleteSigningKeys,
   findLastRevocation,
@@ -23,7 +24,11 @@ export interface PublishedKey {
 
 /** The signing keys as this instance knows them: which one signs, and which ones verify. */
 export interface KeyRing {
-  /** The key that signs now. */
+  /**
+   * The key that signs now.
+   *
+   * @throws Problem `service_unavailable` when all have gone, and there was no making another
+   */
   current(): SigningKey;
   /** The PEM of a key that is published; undefined for a `kid` that is not ours, or no longer. */
   publicKey(kid: string): string | undefined;
@@ -103,7 +108,9 @@ export async function openKeyRing({ db, secrets, clock, rotationDays, accessTtlS
     current() {
       const now = clock.now();
       // All of them may still lie ahead when clocks differ; then the first to come signs.
-      return (keys.findLast(({ activatesAt }) => activatesAt <= now) ?? keys[0]) as SigningKey;
+      const key = keys.findLast(({ activatesAt }) => activatesAt <= now) ?? keys[0];
+      if (key === undefined) throw new Problem('service_unavailable', { retryAfterSeconds: 1 });
+      return key;
     },
     publicKey: (kid) => keys.find((key) => key.kid === kid)?.publicKey,
     published: () => keys.map(present),

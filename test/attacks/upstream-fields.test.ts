@@ -103,6 +103,18 @@ t.test('W02: nobody but the service tells the application who asks', async (t) =
   });
 });
 
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The same signature, in another spelling. */
+function respelt(token: string): string {
+  return token.slice(0, -1) + alphabet[alphabet.indexOf(token.at(-1) ?? '') + 1];
+}
+
+/** A part of a token of somebody else's. */
+function foreign(index: number): string {
+  return Buffer.from(JSON.stringify({ alg: 'ES256', kid: `another key ${index}` })).toString('base64url');
+}
+
 t.test('however many tokens a request presents, few are verified', async (t) => {
   const { service, base, upstream } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open' });
   const { token } = await confirmedPerson(service);
@@ -124,6 +136,14 @@ t.test('however many tokens a request presents, few are verified', async (t) => 
   for (const authorization of [
     ...[`Digest uri="/a", response=${token}`, `Bearer (${token})`, `x.y.z, p.q.r, ${token}`],
     ...[`Bearer ${token}.`, `Bearer .${token}`, `Bearer -${token}-`, `Token _${token}.-`],
+    // The last letter of a signature has bits to spare, which many decoders do not look at.
+    ...[
+      `Bearer ${respelt(token)}`,
+      `Bearer ${token.replaceAll('.', '%2E')}`,
+      `Basic =${basic(`x:${token}`)}`,
+      `Basic YQ==${basic(`:${token}`)}`,
+    ],
+    `Bearer ${Array.from({ length: 9 }, (_, index) => foreign(index)).join(' ')}`,
     ...[`Basic ${basic(`x:${token}`)}`, `basic  ${basic(`${token}:`)}`, `BASIC ${basic(`x:${token}.`)}`],
   ]) {
     await exchangeOne(base, requestBytes('GET', '/open', { authorization }));
@@ -131,6 +151,7 @@ t.test('however many tokens a request presents, few are verified', async (t) => 
   }
   for (const authorization of [
     'Bearer a.b.c',
+    `Bearer ${foreign(1)}.${foreign(2)}.x, ${foreign(3)}.${foreign(4)}.x`,
     `Basic ${basic('a:b.c.d')}`,
     `Digest username="a", realm="a.example.com", uri="/a.b/c.d", response="6629fae4"`,
   ]) {

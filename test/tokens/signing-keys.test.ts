@@ -187,6 +187,7 @@ t.test('signing keys', async (t) => {
     isAway = true;
     await t.rejects(ring.refresh(), /away/);
     t.equal(told, 1, 'what was verified with them is not believed any longer');
+    t.throws(() => ring.current(), { code: 'service_unavailable' });
     isAway = false;
     await ring.refresh();
     t.equal(ring.published().length, 1);
