@@ -37,15 +37,16 @@ export async function resendConfirmation(services: Needs, userId: string, origin
 
 /** What became of the newest confirmation mail, and when another one may be asked for. */
 export async function confirmationMailState(services: Needs, user: UserRow) {
-  const { clock, db } = services;
-  const { newest, seconds } = await waitFor(services, db, user);
+  const { clock, db, limits } = services;
+  const { newest, seconds: ofAccount } = await waitFor(services, db, user);
+  const seconds = Math.max(ofAccount, await limits.recipients.secondsToWait(db, user.emailCanonical));
   return { newest, resendAvailableAt: new Date(clock.now().getTime() + seconds * 1000) };
 }
 
 /** The newest confirmation mails, and how long it takes until another one may be sent. */
 async function waitFor({ clock, config }: Needs, db: Queryable, user: UserRow) {
-  const recent = await recentMails(db, user.id, 'confirmation');
   const now = clock.now();
+  const recent = await recentMails(db, user.id, 'confirmation', now);
   if (!config.rateLimit) return { newest: recent[0], seconds: 0 };
   const quiet = await quietSeconds(db, user.emailCanonical, now);
   return { newest: recent[0], seconds: Math.max(quiet, coolDownSeconds(recent, now)) };

@@ -30,7 +30,7 @@ export async function requirePassword(
   origin: Origin,
 ): Promise<UserRow> {
   const user = await requireUser(db, userId);
-  if (await limits.passwords.checkInSession({ userId, sessionId, origin }, () => hasher.verify(user.passwordHash, password))) return user;
+  if (await limits.passwords.checkInSession({ user, sessionId, origin }, () => hasher.verify(user.passwordHash, password))) return user;
   // Not in a transaction with the user's row: the account may have gone while the password was checked.
   await recordHappenings(db, [noted({ userId: user.id, type: 'password_refused', at: clock.now(), agent: origin })]);
   throw new Problem('wrong_password');

@@ -28,7 +28,7 @@ export async function requireLinkOwner(services: Needs, owner: UserRow, request:
   const { clock, eventBuffer, guard, hasher, limits } = services;
   if (password !== undefined) {
     const origin = originOf(request);
-    const attempt = { origin, account: owner.emailCanonical, userId: owner.id };
+    const attempt = { origin, account: owner.emailCanonical, user: owner };
     const isRight = async () => (await hasher.verify(owner.passwordHash, password)) && owner.disabledAt === null;
     if (await limits.passwords.check(attempt, isRight)) return;
     eventBuffer.note({ userId: owner.id, type: 'login_failed', at: clock.now(), agent: origin });

@@ -1,7 +1,8 @@
 /** How often something may be done in a window of time, by whom or to whom. */
 export interface Limit {
-  /** What clients read in the `RateLimit` fields. */
   readonly name: string;
+  /** What clients read in the `RateLimit` fields. */
+  readonly shownAs: string;
   readonly max: number;
   readonly windowSeconds: number;
 }
@@ -11,8 +12,8 @@ const hour = 3600;
 const day = 24 * hour;
 
 /** A number of uses in a window, by the name that it has among the others. */
-function limit(name: string, max: number, windowSeconds: number): Limit {
-  return { name, max, windowSeconds };
+function limit(name: string, max: number, windowSeconds: number, shownAs = name): Limit {
+  return { name, shownAs, max, windowSeconds };
 }
 
 /**
@@ -30,8 +31,8 @@ export type RequestLimitName = keyof typeof requestLimits;
 
 /** Wrong passwords. Whoever knows the right one is not counted. */
 export const passwordLimits = {
-  /** For one account, from a network that it has been logged in to from before. */
-  known: [limit('password-known', 50, 15 * minute), limit('password-known-day', 100, day)],
+  /** For one account, from a network that it has been logged in to from before; shown as the next, so that it does not tell that. */
+  known: [limit('password-known', 50, 15 * minute, 'password-account'), limit('password-known-day', 100, day, 'password-account-day')],
   /** For one address or user name, whether or not there is such an account, from all other networks together. */
   account: [limit('password-account', 50, 15 * minute), limit('password-account-day', 100, day)],
   network: [limit('password-network', 100, 15 * minute)],

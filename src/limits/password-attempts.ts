@@ -3,6 +3,7 @@ import type { Queryable } from '../db/database.ts';
 import { networkOf, wideNetworkOf } from '../http/network.ts';
 import type { Origin } from '../identity/events.ts';
 import { isKnownNetwork } from '../identity/known-networks.ts';
+import type { UserRow } from '../identity/users.ts';
 import type { Claim, Limiter } from './limiter.ts';
 import { type Limit, passwordLimits } from './limits.ts';
 
@@ -12,14 +13,16 @@ interface Attempt {
   /** Of whatever form the address or user name was typed in; counted alike whether or not there is such an account. */
   readonly account: string;
   /** Whose it is, if it is anybody's. */
-  readonly userId: string | undefined;
+  readonly user: Owner | undefined;
 }
 
 interface AttemptInSession {
   readonly origin: Origin;
-  readonly userId: string;
+  readonly user: Owner;
   readonly sessionId: string;
 }
+
+type Owner = Pick<UserRow, 'id' | 'credentialVersion'>;
 
 /** Slows down whoever guesses passwords (ASVS 6.3.1), and nobody else. */
 export interface PasswordAttempts {
@@ -59,17 +62,18 @@ export function createPasswordAttempts({ limiter, isOn, db, clock, networkDigest
     return right;
   }
 
-  const fromKnownNetwork = (userId: string, { ip }: Origin) => [
-    ...claimsOf(passwordLimits.known, `${userId} ${networkOf(ip)}`),
+  // Guesses at an old password say nothing about the new one: a reset lets an owner in whose neighbours have guessed.
+  const fromKnownNetwork = ({ id, credentialVersion }: Owner, { ip }: Origin) => [
+    ...claimsOf(passwordLimits.known, `${id} ${credentialVersion} ${networkOf(ip)}`),
     ...claimsOf(passwordLimits.knownNetwork, networkOf(ip)),
   ];
 
   return {
-    async check({ origin, account, userId }, isRight) {
+    async check({ origin, account, user }, isRight) {
       if (!isOn) return isRight();
       // Asked for every account, so that it takes as long for those that are none.
-      const isKnown = await isKnownNetwork(db, userId, networkDigests(origin.ip), clock.now());
-      if (isKnown && userId !== undefined) return counted(fromKnownNetwork(userId, origin), isRight);
+      const isKnown = await isKnownNetwork(db, user?.id, networkDigests(origin.ip), clock.now());
+      if (isKnown && user !== undefined) return counted(fromKnownNetwork(user, origin), isRight);
       const { account: perAccount, network, wideNetwork } = passwordLimits;
       const claims = [
         ...claimsOf(perAccount, account),
@@ -79,8 +83,8 @@ export function createPasswordAttempts({ limiter, isOn, db, clock, networkDigest
       return counted(claims, isRight);
     },
 
-    checkInSession: ({ origin, userId, sessionId }, isRight) =>
-      counted([...fromKnownNetwork(userId, origin), ...claimsOf(passwordLimits.session, sessionId)], isRight),
+    checkInSession: ({ origin, user, sessionId }, isRight) =>
+      counted([...fromKnownNetwork(user, origin), ...claimsOf(passwordLimits.session, sessionId)], isRight),
   };
 }
 

@@ -1,4 +1,4 @@
-import { eq, inArray, lte, or, sql } from 'drizzle-orm';
+import { and, eq, gt, inArray, lte, or, sql } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
@@ -24,7 +24,8 @@ const changedCounters = prepared('changed_counters', ['keys', 'uses', 'windows',
       set: {
         // What is given back after its window has ended must not add to the next one.
         used: sql`greatest(0, case when ${isLive} then ${rateLimits.used} else 0 end + excluded.used)`,
-        resetsAt: sql`case when ${isLive} then ${rateLimits.resetsAt} else excluded.resets_at end`,
+        // It ends when it was to end, or sooner, when the database's clock has been put back.
+        resetsAt: sql`case when ${isLive} then least(${rateLimits.resetsAt}, excluded.resets_at) else excluded.resets_at end`,
       },
     })
     .returning({
@@ -49,6 +50,17 @@ export async function changeCounters(db: Queryable, changes: readonly Change[], 
     windows: sorted.map(({ windowSeconds }) => windowSeconds),
     offset: millisecondsFromNow(clock),
   });
+  return new Map(rows.map(({ key, ...counter }) => [key, counter]));
+}
+
+/** Counters as they are, by key; one that is over, or has never begun, is missing. */
+export async function readCounters(db: Queryable, keys: readonly string[], clock: Clock): Promise<ReadonlyMap<string, Counter>> {
+  const now = databaseTime(clock);
+  const resetsInSeconds = sql<number>`extract(epoch from ${rateLimits.resetsAt} - (${now}))::float8`;
+  const rows = await db
+    .select({ key: rateLimits.key, used: rateLimits.used, resetsInSeconds })
+    .from(rateLimits)
+    .where(and(inArray(rateLimits.key, [...keys]), gt(rateLimits.resetsAt, now)));
   return new Map(rows.map(({ key, ...counter }) => [key, counter]));
 }
 

@@ -15,11 +15,11 @@ export interface Quota {
  */
 export function quotaFields(quotas: readonly Quota[]): Record<string, string> {
   if (quotas.length === 0) return {};
-  const policies = quotas.map(({ limit: { name, max, windowSeconds } }) => `"${name}";q=${max};w=${windowSeconds}`);
+  const policies = quotas.map(({ limit: { shownAs, max, windowSeconds } }) => `"${shownAs}";q=${max};w=${windowSeconds}`);
   const scarce = quotas
     .filter(({ limit, remaining }) => remaining < limit.max / 2)
-    .map(({ limit: { name }, remaining, resetsInSeconds }) => {
-      return `"${name}";r=${Math.max(0, remaining)};t=${Math.max(0, Math.ceil(resetsInSeconds))}`;
+    .map(({ limit: { shownAs }, remaining, resetsInSeconds }) => {
+      return `"${shownAs}";r=${Math.max(0, remaining)};t=${Math.max(0, Math.ceil(resetsInSeconds))}`;
     });
   return { 'ratelimit-policy': policies.join(', '), ...(scarce.length > 0 && { ratelimit: scarce.join(', ') }) };
 }

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
-import { changeOf, type LimitKey } from './limiter.ts';
-import { recipientLimits } from './limits.ts';
-import { changeCounters } from './postgres-counters.ts';
+import type { Change, Counter } from './counters.ts';
+import { type Claim, changeOf, type LimitKey } from './limiter.ts';
+import { type Limit, recipientLimits } from './limits.ts';
+import { changeCounters, readCounters } from './postgres-counters.ts';
 
 /** Keeps addresses that nobody has confirmed, and that may be strangers', from being flooded with mails. */
 export interface Recipients {
@@ -13,8 +14,12 @@ export interface Recipients {
    * @param reason whether the account has that address or wants to have it, or the mail is to reset its password
    * @returns the seconds until there may be one; 0 when it may be now
    */
-  countMail(tx: Queryable, emailCanonical: string, reason?: 'account' | 'change' | 'reset'): Promise<number>;
+  countMail(tx: Queryable, emailCanonical: string, reason?: Reason): Promise<number>;
+  /** What {@link Recipients.countMail} would answer now; counts nothing. */
+  secondsToWait(db: Queryable, emailCanonical: string, reason?: Reason): Promise<number>;
 }
+
+type Reason = 'account' | 'change' | 'reset';
 
 interface Needs {
   readonly clock: Clock;
@@ -26,18 +31,44 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
   return {
     async countMail(tx, emailCanonical, reason = 'account') {
       if (!isOn) return 0;
-      const subject = counterOf(emailCanonical);
-      const limits = recipientLimits[reason === 'reset' && subject.includes('+@') ? 'resetOfAliases' : reason];
-      const counted = limits.map((limit) => ({ limit, change: changeOf(limitKey, { limit, subject }) }));
-      const changes = counted.map(({ change }) => change);
+      const claims = claimsOf(emailCanonical, reason);
+      const changes = claims.map((claim) => changeOf(limitKey, claim));
       const counters = await changeCounters(tx, changes, clock);
-      const waits = counted.map(({ limit, change }) => {
-        const { used = 0, resetsInSeconds = 0 } = counters.get(change.key) ?? {};
-        return used > limit.max ? resetsInSeconds : 0;
-      });
-      return Math.max(...waits);
+      const wait = longestWait(claims, counters, ({ limit, used }) => used > limit.max);
+      // What is refused is no mail: not every caller's transaction rolls back with it.
+      if (wait > 0) await changeCounters(tx, changes.map(givenBack), clock);
+      return wait;
+    },
+
+    async secondsToWait(db, emailCanonical, reason = 'account') {
+      if (!isOn) return 0;
+      const claims = claimsOf(emailCanonical, reason);
+      const counters = await readCounters(db, claims.map(limitKey), clock);
+      return longestWait(claims, counters, ({ limit, used }) => used >= limit.max);
     },
   };
+
+  function longestWait(
+    claims: readonly Claim[],
+    counters: ReadonlyMap<string, Counter>,
+    isExhausted: (use: { limit: Limit; used: number }) => boolean,
+  ): number {
+    const waits = claims.map((claim) => {
+      const { used = 0, resetsInSeconds = 0 } = counters.get(limitKey(claim)) ?? {};
+      return isExhausted({ limit: claim.limit, used }) ? resetsInSeconds : 0;
+    });
+    return Math.max(...waits);
+  }
+}
+
+function claimsOf(emailCanonical: string, reason: Reason): Claim[] {
+  const subject = counterOf(emailCanonical);
+  const limits = recipientLimits[reason === 'reset' && subject.includes('+@') ? 'resetOfAliases' : reason];
+  return limits.map((limit) => ({ limit, subject }));
+}
+
+function givenBack(change: Change): Change {
+  return { ...change, by: -change.by };
 }
 
 /**

@@ -33,6 +33,8 @@ export function openRedisCounters(url: string, log: FastifyBaseLogger): Counters
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     connectTimeout: 2000,
+    // One that has become a replica keeps its connections, and takes no writes.
+    reconnectOnError: ({ message }) => message.includes('READONLY'),
     retryStrategy: (attempt) => Math.min(attempt * 100, longestRetryMs),
   });
   redis.defineCommand('latchkeyCount', { numberOfKeys: 1, lua: script });

@@ -3,13 +3,13 @@ import { v7 as timeOrderedUuid } from 'uuid';
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import { confirmationFaults } from '../credentials/new-password.ts';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
-import { violatedConstraint } from '../db/database.ts';
+import { type Queryable, violatedConstraint } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
 import { users } from '../db/schema.ts';
 import { reach } from '../failpoints.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Agent, eventColumns, eventColumnsOf, noted, recordedWith } from '../identity/events.ts';
-import { removeOverdueAccounts } from '../identity/overdue-accounts.ts';
+import { makeOverdueGiveWay } from '../identity/overdue-accounts.ts';
 import type { UserRow } from '../identity/users.ts';
 import { enqueueMail } from '../mail/outbox.ts';
 import { preferredLanguage } from '../mail/words/index.ts';
@@ -50,15 +50,15 @@ interface Registrant {
 const maxTries = 5;
 
 /**
- * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address whose owner has
- * just said that they did not register gets none.
+ * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address that has been written to
+ * too often gets none, or whose owner has just said that they did not register: nobody is kept from registering by the mails
+ * that others have brought about, and a forgotten password takes the account back.
  *
  * Whether the names are free is decided by the database alone, so that of parallel registrations one wins.
  *
  * @throws Problem `validation_failed` for what the schema cannot tell: a reserved name, a confirmation that differs
  * @throws Problem `weak_password`
  * @throws Problem `email_taken` or `username_taken`, with each taken member in `errors`
- * @throws Problem `rate_limited` when the address has been written to too often
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function registerUser(services: Needs, body: RegistrationBody, registrant: Registrant = {}): Promise<UserRow> {
@@ -101,15 +101,12 @@ async function createAccount(
 
 /** Answers undefined when an account that must give way had one of the names: it has done so, and the names are free. */
 async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise<UserRow | undefined> {
-  const { clock, config, db, failpoints, limits } = services;
+  const { clock, db, failpoints } = services;
   try {
     return await db.transaction(async (tx) => {
       const registered = noted({ userId: user.id, type: 'registered', at: clock.now(), agent });
       const [row] = await newUser(tx, { ...user, ...eventColumnsOf(registered) });
-      const mayBeWrittenTo = !config.rateLimit || (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
-      if (mayBeWrittenTo) {
-        const retryAfterSeconds = await limits.recipients.countMail(tx, user.emailCanonical);
-        if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
+      if (await mayBeWrittenTo(services, tx, user)) {
         await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
       }
       await reach(failpoints, 'account inserted');
@@ -123,20 +120,20 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
   }
 }
 
+async function mayBeWrittenTo({ clock, config, limits }: Needs, tx: Queryable, { emailCanonical }: NewUser): Promise<boolean> {
+  if (!config.rateLimit) return true;
+  if ((await quietSeconds(tx, emailCanonical, clock.now())) > 0) return false;
+  return (await limits.recipients.countMail(tx, emailCanonical)) === 0;
+}
+
 function memberFaults({ username, password, passwordConfirmation }: RegistrationBody): MemberFault[] {
   return [...usernameFaults(username), ...confirmationFaults({ member: 'password', password, confirmation: passwordConfirmation })];
 }
 
 /** Never-confirmed accounts whose time is over give way at once, not only when the purge finds them. Answers whether the names are free. */
-async function freeOverdueNames({ clock, config, db, revocations }: Needs, user: NewUser): Promise<boolean> {
-  const { accounts, ended } = await removeOverdueAccounts(
-    db,
-    { which: holdsNameOf(user), ttlDays: config.retention.unconfirmedAccountDays, limit: 2 },
-    clock,
-  );
-  revocations.note(ended);
+async function freeOverdueNames(services: Needs, user: NewUser): Promise<boolean> {
   // Or the purge came first, or whoever had them has just deleted the account.
-  return accounts > 0 || (await db.$count(users, holdsNameOf(user))) === 0;
+  return (await makeOverdueGiveWay(services, holdsNameOf(user))) > 0 || (await services.db.$count(users, holdsNameOf(user))) === 0;
 }
 
 function holdsNameOf(user: NewUser) {

@@ -50,6 +50,38 @@ t.test('T01 guesses from a known network are limited by themselves', async (t) =
   t.equal((await enter(clientAt(service, '198.51.100.1'), owner)).status, 200, 'guesses from there do not lock out other networks');
 });
 
+t.test('T01 an owner whose neighbours have guessed gets in with another password', async (t) => {
+  const service = await startService(t, behindProxy);
+  const owner = await register(service);
+  const home = clientAt(service, '203.0.113.7');
+  t.equal((await enter(home, owner)).status, 200);
+  t.equal((await guess(home, { email: owner.email })).status, 401);
+  await setUsed(openTables(t, service), 'password-known-day', 100);
+  t.equal((await enter(home, owner)).status, 429);
+  const newPassword = 'another password of my own';
+  t.equal((await home.post('/auth/password/reset', { token: await resetToken(service, owner), newPassword })).status, 204);
+  t.equal((await enter(home, { ...owner, password: newPassword })).status, 200);
+});
+
+t.test('T04 a refusal does not tell whether an account has been logged in to from there', async (t) => {
+  const service = await startService(t, behindProxy);
+  const owner = await register(service);
+  const home = clientAt(service, '203.0.113.7');
+  t.equal((await enter(home, owner)).status, 200);
+  const refusals = [];
+  for (const [email, counter] of [
+    [owner.email, 'password-known'],
+    ['nobody@example.com', 'password-account'],
+  ] as const) {
+    await guess(home, { email });
+    await setUsed(openTables(t, service), counter, 50);
+    const { status, headers, body } = await guess(home, { email });
+    t.equal(status, 429);
+    refusals.push({ body, policy: headers['ratelimit-policy'], left: String(headers['ratelimit']).replace(/t=\d+/, 't=') });
+  }
+  t.strictSame(refusals[0], refusals[1]);
+});
+
 t.test('T01 in a day there are no more than a hundred guesses', async (t) => {
   const service = await startService(t, behindProxy);
   const { email } = await register(service);

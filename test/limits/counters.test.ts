@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { eq } from 'drizzle-orm';
 import t, { type Test } from 'tap';
 import { rateLimits } from '../../src/db/schema.ts';
 import type { Counters } from '../../src/limits/counters.ts';
@@ -8,6 +9,7 @@ import { openRedisCounters } from '../../src/limits/redis-counters.ts';
 import { createResilientCounters, localWeight } from '../../src/limits/resilient-counters.ts';
 import { ManualClock } from '../support/clock.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/process.ts';
 import { noRedis, startRedis } from '../support/redis.ts';
 import { startService } from '../support/service.ts';
 
@@ -43,6 +45,13 @@ t.test('counters in the database', async (t) => {
   clock.advance({ seconds: windowSeconds + 1 });
   t.same(await usedOf(counters, change(key, -1)), [0], 'what is given back too late does not add to the next window');
   t.same(await usedOf(counters, change(key), change(`${key} of a day`, 1, 86_400)), [1, 2], 'a window is over when its time is');
+  const ahead = randomUUID();
+  await counters.add([change(ahead)]);
+  const inAnHour = new Date(clock.now().getTime() + (windowSeconds + 3600) * 1000);
+  await db.update(rateLimits).set({ resetsAt: inAnHour }).where(eq(rateLimits.key, ahead));
+  const [putBack] = await counters.add([change(ahead)]);
+  t.equal(putBack?.used, 2);
+  t.ok((putBack?.resetsInSeconds ?? Infinity) <= windowSeconds, 'a clock that was put back makes no window longer');
   clock.advance({ seconds: windowSeconds + 1 });
   while ((await purgeCounters(db, clock, 2)) > 0);
   const left = await db.select({ key: rateLimits.key }).from(rateLimits);
@@ -82,6 +91,15 @@ t.test('counters in Redis', { skip: noRedis }, async (t) => {
   t.equal(new Set(both.flat()).size, 40, 'two instances see different numbers');
   await counters.add([change('short', 1, 0.05)]);
   await eventually('a window is over when its time is', async () => (await usedOf(counters, change('short', 1, 0.05)))[0] === 1);
+  await redis.follow('127.0.0.1', await freePort());
+  const before = await redis.connections();
+  let looks = 0;
+  await eventually('of one that takes no writes any more, another connection is asked for', async () => {
+    await isThere(counters)();
+    looks += 1;
+    // Each look is a connection of its own.
+    return (await redis.connections()) > before + looks;
+  });
 });
 
 t.test('while the shared counters are away, stricter ones of the process take their place', async (t) => {

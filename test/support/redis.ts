@@ -21,6 +21,10 @@ export interface RedisServer {
   hold(): void;
   goOn(): void;
   flush(): Promise<void>;
+  /** Makes it the replica of another server, so that it takes no writes. */
+  follow(host: string, port: number): Promise<void>;
+  /** How many connections there have been, with that of this question. */
+  connections(): Promise<number>;
 }
 
 /** Starts a Redis server that keeps nothing, for as long as the test runs. */
@@ -61,6 +65,8 @@ export async function startRedis(t: Test): Promise<RedisServer> {
     hold: () => void child?.kill('SIGSTOP'),
     goOn: () => void child?.kill('SIGCONT'),
     flush: () => withClient(async (client) => void (await client.flushall())),
+    follow: (host, followed) => withClient(async (client) => void (await client.replicaof(host, followed))),
+    connections: () => withClient(async (client) => Number(/total_connections_received:(\d+)/.exec(await client.info('stats'))?.[1])),
   };
   t.teardown(() => server.kill());
   await server.start();
