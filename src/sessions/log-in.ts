@@ -1,11 +1,11 @@
-import { and, desc, eq, gt } from 'drizzle-orm';
+import { and, desc, eq, gt, ne } from 'drizzle-orm';
 import { v7 as timeOrderedUuid } from 'uuid';
 import { parseEmail } from '../credentials/email.ts';
 import { canonicalUsername } from '../credentials/username.ts';
 import type { Queryable } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
 import { sessions } from '../db/schema.ts';
-import { type Origin, originColumns, recordEvent } from '../identity/events.ts';
+import { type Origin, originColumns, recordEvents } from '../identity/events.ts';
 import { rememberNetwork } from '../identity/known-networks.ts';
 import { endSessionsById, type LiveSession, type SessionRow } from '../identity/sessions.ts';
 import { findUserByEmail, findUserByUsername, lockUnchangedUser, replacePasswordHash, type UserRow } from '../identity/users.ts';
@@ -31,11 +31,11 @@ const newSessionColumns = [
 type NewSession = Pick<SessionRow, (typeof newSessionColumns)[number]>;
 
 const newSessionRow = prepared('new_session', newSessionColumns, (db, row) => db.insert(sessions).values(row).returning());
-const sessionsBeyond = prepared('sessions_beyond', ['userId', 'now', 'limit'], (db, { userId, now, limit }) =>
+const sessionsBeyond = prepared('sessions_beyond', ['userId', 'id', 'now', 'limit'], (db, { userId, id, now, limit }) =>
   db
     .select({ id: sessions.id })
     .from(sessions)
-    .where(and(eq(sessions.userId, userId), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now)))
+    .where(and(eq(sessions.userId, userId), ne(sessions.id, id), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now)))
     .orderBy(desc(sessions.createdAt), desc(sessions.id))
     .offset(limit),
 );
@@ -54,7 +54,7 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
   const { clientDigests, clock, db, hasher, limits, revocations, telemetry } = services;
   const user = await findUser(db, body);
   const isRight = async () => (await hasher.verify(user?.passwordHash, body.password)) && user?.disabledAt === null;
-  const mayEnter = await limits.passwords.check({ origin, account: accountOf(body), userId: user?.id }, isRight);
+  const mayEnter = await limits.passwords.check({ origin, account: accountOf(body), user }, isRight);
   if (user === undefined || !mayEnter) throw refused(services, user, origin);
   if (hasher.needsRehash(user.passwordHash)) await replacePasswordHash(db, user, await hasher.hash(body.password));
 
@@ -62,9 +62,9 @@ export async function logIn(services: Needs, body: LoginBody, origin: Origin): P
     const current = await lockUnchangedUser(tx, user);
     if (current === undefined) throw refused(services, user, origin);
     const session = await insertSession(tx, newSession(services, current, body.rememberMe ?? false, origin));
-    const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, user.id, clock.now()), clock);
+    const ended = await endSessionsById(tx, user.id, await sessionsBeyondLimit(tx, session), clock);
     await rememberNetwork(tx, user.id, clientDigests.of(origin.ip), clock.now());
-    await recordEvent(tx, user.id, 'logged_in', origin, clock);
+    await recordEvents(tx, user.id, ended.length > 0 ? ['logged_in', 'sessions_ended'] : ['logged_in'], origin, clock);
     return { session, user: current, ended };
   });
   revocations.note(opened.ended);
@@ -108,8 +108,11 @@ async function insertSession(tx: Queryable, session: NewSession): Promise<Sessio
   return row as SessionRow;
 }
 
-/** Those that are over do not count against those that live; they are purged before long. */
-async function sessionsBeyondLimit(tx: Queryable, userId: string, now: Date): Promise<string[]> {
-  const rows = await sessionsBeyond(tx, { userId, now, limit: maxSessions });
+/**
+ * The oldest sessions for which there is no room beside a new one, whatever the clocks say that opened them. Those that are
+ * over do not count against those that live; they are purged before long.
+ */
+async function sessionsBeyondLimit(tx: Queryable, { id, userId, createdAt }: SessionRow): Promise<string[]> {
+  const rows = await sessionsBeyond(tx, { userId, id, now: createdAt, limit: maxSessions - 1 });
   return rows.map(({ id }) => id);
 }

@@ -18,9 +18,12 @@ type Needs = Pick<Services, 'clientDigests' | 'clock' | 'config' | 'db' | 'refre
  */
 const graceSeconds = 10;
 
-const lockedSession = prepared('locked_session', ['id', 'grace'], (db, { id, grace }) =>
+/** Nor is a time ahead recent: it is from before the database's clock was put back. */
+const lockedSession = prepared('locked_session', ['id', 'offset', 'grace'], (db, { id, offset, grace }) =>
   db
-    .select({ isRecent: sql<boolean | null>`${sessions.rotatedAt} > ${databaseTimePlus(grace)}` })
+    .select({
+      isRecent: sql<boolean | null>`abs(extract(epoch from ${sessions.rotatedAt} - (${databaseTimePlus(offset)}))) < ${grace}::float8`,
+    })
     .from(sessions)
     .where(eq(sessions.id, id))
     .for('update'),
@@ -101,8 +104,9 @@ async function reconsider(services: Needs, refresh: Refresh): Promise<LiveSessio
   const { sessionId, counter } = presented;
   const outcome = await db.transaction(async (tx): Promise<LiveSession | readonly string[]> => {
     // It is not the client's fault if it had to wait until now.
-    const waitedMs = Math.max(0, clock.now().getTime() - now.getTime());
-    const [locked] = await lockedSession(tx, { id: sessionId, grace: millisecondsFromNow(clock, -graceSeconds) - waitedMs });
+    const waitedSeconds = Math.max(0, clock.now().getTime() - now.getTime()) / 1000;
+    const grace = graceSeconds + waitedSeconds;
+    const [locked] = await lockedSession(tx, { id: sessionId, offset: millisecondsFromNow(clock), grace });
     // What stood in the way may have gone by now, when nobody can come in between any longer.
     const rotated = await rotate(services, tx, refresh);
     if (rotated !== undefined) return rotated;

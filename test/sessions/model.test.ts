@@ -86,6 +86,8 @@ function command(name: string, act: (model: Model, world: World) => Promise<void
   return {
     check: isPossible,
     async run(model, world) {
+      // The database's clock does not stand: what has passed since the last command has not.
+      holdClock(world.clock, new Date(model.now));
       await act(model, world);
       await assertInvariants(model, world);
     },

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { eq } from 'drizzle-orm';
 import t, { type Test } from 'tap';
+import { sessions } from '../../src/db/schema.ts';
 import type { Answer } from '../support/client.ts';
 import { confirmedPerson, type Person, register } from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { startService } from '../support/service.ts';
+import { openTables } from '../support/tables.ts';
 
 /** User agents as they come, with what their owner is to be shown. */
 const devices = {
@@ -17,6 +20,7 @@ const devices = {
 
 t.test('the sessions of a user', async (t) => {
   const service = await startService(t);
+  const tables = openTables(t, service);
   const { clock } = service;
 
   /** Opens a session as a client that calls itself so; each a second after the one before. */
@@ -172,6 +176,19 @@ t.test('the sessions of a user', async (t) => {
     for (const session of alive) await assertAlive(t, session, 'one of the newest 20');
     t.strictSame(await ids(opened[21] as Opened), alive.map(({ id }) => id).reverse());
     await assertAlive(t, bystander, 'of somebody else');
+    const { events } = (await service.get('/auth/events?limit=100', { token: opened[21]?.token ?? '' })).body;
+    const ends = events.filter(({ type }: { type: string }) => type === 'sessions_ended');
+    t.equal(ends.length, 3, 'which its owner is told, as of those that were ended at first');
+  });
+
+  t.test('F08: that another clock has opened do not end the newest one', async (t) => {
+    const person = await confirmedPerson(service);
+    for (let opened = 0; opened < 20; opened += 1) await open(person);
+    const ahead = new Date(clock.now().getTime() + 5 * 60_000);
+    await tables.update(sessions).set({ createdAt: ahead }).where(eq(sessions.userId, person.id));
+    const newest = await open(person);
+    await assertAlive(t, newest, 'whoever has just logged in');
+    t.equal((await ids(newest)).length, 20);
   });
 
   t.test('F08: that have ended by themselves do not count', async (t) => {

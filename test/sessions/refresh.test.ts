@@ -110,6 +110,15 @@ t.test('refresh', async (t) => {
     t.equal((await refresh(other.refreshToken)).status, 200);
   });
 
+  t.test('F01: nor is a rotation recent that lies ahead, since a clock has been put back', async (t) => {
+    const login = await open();
+    const { body } = await refresh(login.refreshToken);
+    const ahead = sql`${sessions.rotatedAt} + interval '1 hour'`;
+    await tables.update(sessions).set({ rotatedAt: ahead }).where(eq(sessions.id, login.session.id));
+    refused(t, await refresh(login.refreshToken), 401, 'invalid_refresh_token', 'the spent token');
+    refused(t, await refresh(body.refreshToken), 401, 'invalid_refresh_token', 'its successor');
+  });
+
   t.test('F01: a token that is two rotations old ends the session even within the grace', async (t) => {
     const login = await open();
     const second = await refresh(login.refreshToken);
