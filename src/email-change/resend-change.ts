@@ -20,7 +20,8 @@ export async function resendEmailChange(
   await db.transaction(async (tx) => {
     const user = await lockUser(tx, userId);
     if (user?.pendingEmail == null) throw new Problem('used_token');
-    const coolDown = config.rateLimit ? coolDownSeconds(await recentMails(tx, userId, 'email_change'), clock.now()) : 0;
+    const now = clock.now();
+    const coolDown = config.rateLimit ? coolDownSeconds(await recentMails(tx, userId, 'email_change', now), now) : 0;
     const retryAfterSeconds = coolDown > 0 ? coolDown : await limits.recipients.countMail(tx, lowerAscii(user.pendingEmail), 'change');
     if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
     await recordEvent(tx, userId, 'email_change_requested', origin, clock);

@@ -1,4 +1,4 @@
-import { and, desc, eq } from 'drizzle-orm';
+import { and, desc, eq, lte } from 'drizzle-orm';
 import type { Queryable } from '../db/database.ts';
 import type { MailKind } from '../db/kinds.ts';
 import { mails } from '../db/schema.ts';
@@ -12,9 +12,12 @@ const perHourAndDay = [
 const withPause = [{ mails: 1, withinSeconds: 60 }, ...perHourAndDay];
 const mostRelevant = Math.max(...withPause.map((limit) => limit.mails));
 
+/** By how much another instance's clock may be ahead; a mail of a later time is from before a clock was put back. */
+const longestSkewMs = 5 * 60 * 1000;
+
 /** The newest mails of one kind to an account, newest first: as many as the cool-down depends on. */
-export function recentMails(db: Queryable, userId: string, kind: MailKind): Promise<MailRow[]> {
-  const isOne = and(eq(mails.userId, userId), eq(mails.kind, kind));
+export function recentMails(db: Queryable, userId: string, kind: MailKind, now: Date): Promise<MailRow[]> {
+  const isOne = and(eq(mails.userId, userId), eq(mails.kind, kind), lte(mails.createdAt, new Date(now.getTime() + longestSkewMs)));
   return db.select().from(mails).where(isOne).orderBy(desc(mails.createdAt)).limit(mostRelevant);
 }
 

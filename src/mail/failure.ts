@@ -39,12 +39,20 @@ const authenticationReplies: readonly number[] = [530, 534, 535, 538];
 
 export function classifyFailure(error: Error): Failure {
   const { code = '', originalCode = '', responseCode = 0, command = '' } = error as SmtpError;
-  // 503 is about the order of commands (RFC 5321 §4.2.4): on another connection it may be right.
-  const isFinal = responseCode >= 500 && responseCode !== 503;
   if (authenticationReplies.includes(responseCode)) return 'setup';
   if (code === 'ETLS' || code === 'ENOAUTH' || code === 'ECONFIG' || certificateFault.test(originalCode)) return 'setup';
-  if (code === 'EAUTH') return responseCode >= 400 && !isFinal ? 'connection' : 'setup';
+  if (code === 'EAUTH') return responseCode >= 400 && !isFinal(responseCode) ? 'connection' : 'setup';
   if (command === 'MAIL FROM' && responseCode >= 500) return 'setup';
-  if (code === 'EENVELOPE' || code === 'EMESSAGE') return isFinal || responseCode === 0 ? 'refused' : 'mail';
-  return 'connection';
+  return code === 'EENVELOPE' || code === 'EMESSAGE' ? failureOfMail(responseCode, command) : 'connection';
+}
+
+function failureOfMail(responseCode: number, command: string): Failure {
+  // The library itself refuses without a code; what a reply without one is about, nobody knows.
+  if (responseCode === 0) return command === 'API' ? 'refused' : 'connection';
+  return isFinal(responseCode) ? 'refused' : 'mail';
+}
+
+/** 503 is about the order of commands (RFC 5321 §4.2.4): on another connection it may be right. */
+function isFinal(responseCode: number): boolean {
+  return responseCode >= 500 && responseCode !== 503;
 }

@@ -26,7 +26,7 @@ export async function enqueueNotice(tx: Queryable, needs: Needs, user: UserRow, 
 async function mayBeWrittenTo(tx: Queryable, { clock, limits }: Needs, { id, emailCanonical }: UserRow, kind: MailKind): Promise<boolean> {
   if (!limits.isOn) return true;
   const now = clock.now();
-  if (coolDownSeconds(await recentMails(tx, id, kind), now) > 0) return false;
+  if (coolDownSeconds(await recentMails(tx, id, kind, now), now) > 0) return false;
   if ((await quietSeconds(tx, emailCanonical, now)) > 0) return false;
   return (await limits.recipients.countMail(tx, emailCanonical)) === 0;
 }

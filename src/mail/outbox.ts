@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, lt, lte, ne, type Placeholder, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, isNull, lt, lte, ne, type Placeholder, sql } from 'drizzle-orm';
 import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -130,12 +130,24 @@ export async function postponeMail(db: Queryable, claim: MailRow, postponement: 
     .where(isHeldBy(claim));
 }
 
-/** Makes due at once what only waits for the mail server to be back. */
+/** Makes due at once what only waits for the mail server to be back, what has waited for longest first. */
 export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
   await db
     .update(mails)
-    .set({ awaitsServer: false, dueAt: databaseTime(clock) })
+    .set({ awaitsServer: false, dueAt: sql`least(${databaseTime(clock)}, ${mails.createdAt})` })
     .where(and(eq(mails.status, 'queued'), isNull(mails.lease), eq(mails.awaitsServer, true)));
+}
+
+/** Longer than any mail is put off, or held. */
+const longestWaitSeconds = 20 * 60;
+
+/** Makes due what would have to wait for longer than anything does, since the database's clock has been put back. Answers 0: that is seldom. */
+export async function releaseStranded(db: Queryable, clock: Clock): Promise<number> {
+  await db
+    .update(mails)
+    .set({ dueAt: databaseTime(clock) })
+    .where(and(sql`${mails.status} = 'queued'`, gt(mails.dueAt, databaseTime(clock, longestWaitSeconds))));
+  return 0;
 }
 
 const keptForMs = 7 * 24 * 3600 * 1000;

@@ -10,7 +10,7 @@ import { purgeDisowned } from '../identity/disowned-addresses.ts';
 import { purgeNetworks } from '../identity/known-networks.ts';
 import { removeOverdueAccounts } from '../identity/overdue-accounts.ts';
 import { purgeCounters } from '../limits/postgres-counters.ts';
-import { purgeMails } from '../mail/outbox.ts';
+import { purgeMails, releaseStranded } from '../mail/outbox.ts';
 import { createRepeater, type Repeater } from '../repeater.ts';
 
 interface PurgeOptions {
@@ -30,6 +30,7 @@ const deadSessionDays = 1;
 /**
  * Deletes what has been kept for long enough: accounts that were never confirmed, dead sessions, settled mails, old
  * events, networks nobody has logged in from for long, counters that are over, and revocations that everybody knows of.
+ * Mails that a clock has stranded are sent.
  *
  * Any number of instances may do so at once: rows are deleted in small batches, and those that another transaction
  * holds are left for the next time. What fails does not keep the rest from being done.
@@ -48,6 +49,7 @@ export async function purge({ db, clock, retention, revocations }: PurgeOptions,
     () => deleteBatch(db, sessions, lt(sessions.idleExpiresAt, daysAgo(clock, deadSessionDays))),
     () => deleteBatch(db, events, lt(events.at, daysAgo(clock, eventDays))),
     () => purgeMails(db, clock, batchSize),
+    () => releaseStranded(db, clock),
     () => purgeNetworks(db, clock.now(), batchSize),
     () => purgeCounters(db, clock, batchSize),
     () => purgeDisowned(db, clock.now()),

@@ -55,6 +55,21 @@ t.test('another confirmation mail', async (t) => {
     t.equal((await resend(token)).status, 202);
   });
 
+  t.test('waits for a clock that is minutes ahead, and not for one that was put back', async (t) => {
+    const { id, token } = await newcomer();
+    const ahead = (minutes: number) =>
+      tables
+        .update(mails)
+        .set({ createdAt: new Date(clock.now().getTime() + minutes * 60_000) })
+        .where(eq(mails.userId, id));
+    await ahead(4);
+    const early = await resend(token);
+    refused(t, early, 429, 'rate_limited');
+    t.equal(early.headers['retry-after'], '300');
+    await ahead(60);
+    t.equal((await resend(token)).status, 202);
+  });
+
   t.test('is sent at most 5 times an hour, the first included', async (t) => {
     const { id, token } = await newcomer();
     for (const retryAfter of [60, 60, 60, 3360]) {

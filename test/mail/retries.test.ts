@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import { eq } from 'drizzle-orm';
 import t from 'tap';
 import { mails } from '../../src/db/schema.ts';
@@ -9,6 +10,35 @@ import { mailRow, postponed, settled } from '../support/outbox.ts';
 import { newDetails, register } from '../support/person.ts';
 import { startService } from '../support/service.ts';
 import { openTables } from '../support/tables.ts';
+
+/** A front of a mail server that answers one command as if there were nobody behind it: not in the form of RFC 5321 §4.2. */
+async function listenInPlaceOf(url: string, stage: string) {
+  const replies = {
+    EHLO: '250 front',
+    'MAIL FROM': '250 ok',
+    'RCPT TO': '250 ok',
+    DATA: '354 go on',
+    '\r\n.\r\n': '250 ok',
+    QUIT: '221 bye',
+  };
+  const sockets = new Set<Socket>();
+  const front = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    socket.write('220 front\r\n');
+    socket.on('data', (data) => {
+      const [command, reply] =
+        Object.entries(replies).find(([each]) => String(data).startsWith(each) || `\r\n${data}`.endsWith(each)) ?? [];
+      if (reply !== undefined) socket.write(`${command === stage ? 'backend unavailable' : reply}\r\n`);
+    });
+  });
+  await once(front.listen(Number(new URL(url).port), '127.0.0.1'), 'listening');
+  return {
+    closeAllConnections() {
+      front.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
 
 t.test('a mail that does not get through', async (t) => {
   const mailServer = await createFaultyMailServer(t);
@@ -85,6 +115,20 @@ t.test('a mail that does not get through', async (t) => {
     t.strictSame(copiesTo(bad.email), []);
   });
 
+  for (const stage of ['MAIL FROM', 'RCPT TO', 'DATA', '\r\n.\r\n']) {
+    t.test(`is tried again after what is no reply at all (to ${JSON.stringify(stage)})`, async (t) => {
+      await mailServer.stop();
+      const front = await listenInPlaceOf(mailServer.url, stage);
+      const { email } = await register(service);
+      await postponed(tables, email, 1);
+      front.closeAllConnections();
+      await mailServer.start();
+      service.clock.advance({ seconds: 6 });
+      await somebodyElse();
+      t.match(await settled(tables, email, 'sent'), { attempts: 2 });
+    });
+  }
+
   t.test('may be there already when the connection breaks after it: every copy has one Message-ID', async (t) => {
     mailServer.fail({ message: () => 'reset' });
     const { email } = await register(service);
@@ -110,10 +154,10 @@ t.test('a mail that does not get through', async (t) => {
     const { email } = await register(service);
     await delivery;
     mailServer.fail({});
-    service.clock.advance({ seconds: 54 });
+    service.clock.advance({ seconds: 30 });
     await somebodyElse();
     t.match(await mailRow(tables, email), { status: 'queued', attempts: 1 }, 'the lease holds');
-    service.clock.advance({ seconds: 2 });
+    service.clock.advance({ seconds: 26 });
     const { settledAt } = await settled(tables, email, 'sent');
     answer();
     await eventually('the first worker has its answer', () => service.log.some((line) => /554 as the test wants it/.test(line)));

@@ -13,16 +13,22 @@ export async function mailRow(tables: Queryable, recipient: string): Promise<Mai
 }
 
 /** That mail, as soon as it has ended so. */
-export async function settled(tables: Queryable, recipient: string, status: MailStatus): Promise<MailRow> {
-  await eventually(`the mail to ${recipient} is ${status}`, async () => (await mailRow(tables, recipient)).status === status);
-  return mailRow(tables, recipient);
+export function settled(tables: Queryable, recipient: string, status: MailStatus): Promise<MailRow> {
+  return mailThat(tables, recipient, `the mail to ${recipient} is ${status}`, (row) => row.status === status);
 }
 
 /** That mail, as soon as so many attempts have failed and it waits for another. */
-export async function postponed(tables: Queryable, recipient: string, attempts: number): Promise<MailRow> {
-  await eventually(`attempt ${attempts} to mail ${recipient} has failed`, async () => {
-    const row = await mailRow(tables, recipient);
-    return row.status === 'queued' && row.lease === null && row.lastError !== null && row.attempts === attempts;
+export function postponed(tables: Queryable, recipient: string, attempts: number): Promise<MailRow> {
+  const isIt = (row: MailRow) => row.status === 'queued' && row.lease === null && row.lastError !== null && row.attempts === attempts;
+  return mailThat(tables, recipient, `attempt ${attempts} to mail ${recipient} has failed`, isIt);
+}
+
+/** As it was when it was so: a moment later it may be otherwise. */
+async function mailThat(tables: Queryable, recipient: string, what: string, isIt: (row: MailRow) => boolean): Promise<MailRow> {
+  let row = await mailRow(tables, recipient);
+  await eventually(what, async () => {
+    row = await mailRow(tables, recipient);
+    return isIt(row);
   });
-  return mailRow(tables, recipient);
+  return row;
 }
