@@ -1,8 +1,9 @@
-import { and, asc, desc, eq, gt, or } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, ne, or } from 'drizzle-orm';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
 import { type Queryable, violatedConstraint } from '../db/database.ts';
 import { events, users } from '../db/schema.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
+import { makeOverdueGiveWay } from '../identity/overdue-accounts.ts';
 import { type UserRow, updateUser } from '../identity/users.ts';
 import { usernameLimit } from '../limits/limits.ts';
 import { Problem } from '../problems/problem.ts';
@@ -21,14 +22,18 @@ const namesADay = 10;
  * @throws Problem `unauthenticated` when the account has gone since the session was checked
  */
 export async function updateProfile(
-  { clock, config, db, limits }: Pick<Services, 'clock' | 'config' | 'db' | 'limits'>,
+  services: Pick<Services, 'clock' | 'config' | 'db' | 'limits' | 'revocations'>,
   userId: string,
   { username, locale }: ProfileBody,
   origin: Origin,
 ): Promise<UserRow> {
+  const { clock, config, db, limits } = services;
   const errors = username === undefined ? [] : usernameFaults(username);
   if (errors.length > 0) throw new Problem('validation_failed', { errors });
-  if (username !== undefined) await limits.limiter.take([{ limit: usernameLimit, subject: userId }]);
+  if (username !== undefined) {
+    await limits.limiter.take([{ limit: usernameLimit, subject: userId }]);
+    await makeOverdueGiveWay(services, and(eq(users.usernameCanonical, canonicalUsername(username)), ne(users.id, userId)));
+  }
   try {
     return await db.transaction(async (tx) => {
       const user = await lockWithHolder(tx, userId, username);

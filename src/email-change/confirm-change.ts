@@ -1,6 +1,9 @@
+import { and, eq, ne } from 'drizzle-orm';
 import { lowerAscii } from '../credentials/email.ts';
 import { violatedConstraint } from '../db/database.ts';
+import { users } from '../db/schema.ts';
 import { type Origin, recordEvents } from '../identity/events.ts';
+import { makeOverdueGiveWay } from '../identity/overdue-accounts.ts';
 import { findUserById, linkState, lockUnchangedUser, type UserRow, updateUser, voidPending } from '../identity/users.ts';
 import { enqueueNotice } from '../mail/notice.ts';
 import { Problem } from '../problems/problem.ts';
@@ -47,11 +50,13 @@ async function requireOwnerOf({ actionTokens, db }: Pick<Services, 'actionTokens
  * @throws Problem `email_taken` when the address went to somebody else meanwhile; the link works once it is free
  */
 export async function confirmEmailChange(
-  services: Pick<Services, 'clock' | 'db' | 'limits' | 'telemetry' | 'wakeMail'>,
+  services: Pick<Services, 'clock' | 'config' | 'db' | 'limits' | 'revocations' | 'telemetry' | 'wakeMail'>,
   owner: UserRow,
   origin: Origin,
 ): Promise<UserRow> {
   const { clock, db, telemetry, wakeMail } = services;
+  const wanted = lowerAscii(owner.pendingEmail ?? '');
+  await makeOverdueGiveWay(services, and(eq(users.emailCanonical, wanted), ne(users.id, owner.id)));
   try {
     const changed = await db.transaction(async (tx) => {
       const current = await lockUnchangedUser(tx, owner);

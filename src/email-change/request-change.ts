@@ -1,9 +1,12 @@
+import { and, eq, ne } from 'drizzle-orm';
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import type { Queryable } from '../db/database.ts';
+import { users } from '../db/schema.ts';
 import { requirePassword } from '../guard/current-password.ts';
 import type { SessionIds } from '../guard/log-out.ts';
 import { quietSeconds } from '../identity/disowned-addresses.ts';
 import { type Origin, recordEvent } from '../identity/events.ts';
+import { makeOverdueGiveWay } from '../identity/overdue-accounts.ts';
 import { findUserByEmail, linkState, lockUnchangedUser, updateUser } from '../identity/users.ts';
 import { emailChangeLimit } from '../limits/limits.ts';
 import { hourlyLimitSeconds, recentMails } from '../mail/cool-down.ts';
@@ -13,7 +16,7 @@ import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import type { EmailChangeBody } from './schemas.ts';
 
-type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'wakeMail'>;
+type Needs = Pick<Services, 'clock' | 'config' | 'db' | 'hasher' | 'limits' | 'revocations' | 'wakeMail'>;
 
 /**
  * Asks for another address: a link goes to the new one, a notice to the old one, which rules until the link is followed.
@@ -36,6 +39,7 @@ export async function requestEmailChange(services: Needs, session: SessionIds, b
   // Before anything about other accounts is told.
   const user = await requirePassword(services, session, body.password, origin);
   await limits.limiter.take([{ limit: emailChangeLimit, subject: user.id }]);
+  await makeOverdueGiveWay(services, and(eq(users.emailCanonical, newEmail.canonical), ne(users.id, userId)));
   if ((await findUserByEmail(db, newEmail.address)) !== undefined) {
     throw new Problem('email_taken', { errors: [{ pointer: '/newEmail', code: 'email_taken', message: 'is taken' }] });
   }
@@ -59,7 +63,7 @@ export async function requestEmailChange(services: Needs, session: SessionIds, b
 async function secondsToWait({ clock, limits }: Needs, tx: Queryable, userId: string, { canonical }: EmailAddress): Promise<number> {
   const now = clock.now();
   return Math.max(
-    hourlyLimitSeconds(await recentMails(tx, userId, 'email_change'), now),
+    hourlyLimitSeconds(await recentMails(tx, userId, 'email_change', now), now),
     await quietSeconds(tx, canonical, now),
     await limits.recipients.countMail(tx, canonical, 'change'),
   );

@@ -1,5 +1,6 @@
 import { and, asc, isNull, lt, ne, type SQL } from 'drizzle-orm';
 import type { Clock } from '../clock.ts';
+import type { RetentionConfig } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { users } from '../db/schema.ts';
 import { deleteUsers } from './delete-users.ts';
@@ -19,6 +20,26 @@ interface Removed {
 }
 
 const dayMs = 24 * 3600 * 1000;
+
+interface Needs {
+  readonly clock: Clock;
+  readonly config: { readonly retention: Pick<RetentionConfig, 'unconfirmedAccountDays'> };
+  readonly db: Queryable;
+  readonly revocations: { note(endedSessions: readonly string[]): void };
+}
+
+/**
+ * Has accounts that were never confirmed in time give way to whoever wants their names, before the purge finds them.
+ *
+ * @param which at most two of them: one may have the address, and one the user name
+ * @returns how many there were
+ */
+export async function makeOverdueGiveWay({ clock, config, db, revocations }: Needs, which: SQL | undefined): Promise<number> {
+  const overdue = { which, ttlDays: config.retention.unconfirmedAccountDays, limit: 2 };
+  const { accounts, ended } = await removeOverdueAccounts(db, overdue, clock);
+  revocations.note(ended);
+  return accounts;
+}
 
 /**
  * Deletes accounts that were never confirmed in time, with their sessions and mails, so that their names are free.

@@ -111,8 +111,13 @@ export async function markConfirmed(db: Queryable, user: UserRow, origin: Origin
  */
 export const linkState: Readonly<Record<Purpose, (user: UserRow) => string>> = {
   // It proves this address, and no other that the account may get.
-  confirmation: (user) => user.emailCanonical,
-  disown: (user) => user.emailCanonical,
-  'password-reset': (user) => `${user.credentialVersion} ${user.emailCanonical}`,
-  'email-change': (user) => `${user.credentialVersion} ${user.emailCanonical} ${user.pendingEmailSince?.getTime()} ${user.pendingEmail}`,
+  confirmation: addressOf,
+  disown: addressOf,
+  'password-reset': (user) => `${user.credentialVersion} ${addressOf(user)}`,
+  'email-change': (user) => `${user.credentialVersion} ${addressOf(user)} ${user.pendingEmailSince?.getTime()} ${user.pendingEmail}`,
 };
+
+/** Of the address that is written to, even if somebody has changed that by hand and nothing else. */
+function addressOf({ email }: UserRow): string {
+  return lowerAscii(email);
+}

@@ -6,7 +6,16 @@ import { events, mails, revokedSessions, sessions, users } from '../../src/db/sc
 import { batchSize, purge } from '../../src/purge/purge.ts';
 import { eventually } from '../support/eventually.ts';
 import { holdClock, leap, outboxEmpty } from '../support/held-clock.ts';
-import { confirmationToken, confirmedPerson, logIn, newDetails, openSession, type Person, register } from '../support/person.ts';
+import {
+  confirmationToken,
+  confirmedPerson,
+  emailChangeToken,
+  logIn,
+  newDetails,
+  openSession,
+  type Person,
+  register,
+} from '../support/person.ts';
 import { refused } from '../support/refusal.ts';
 import { type Service, startInstance, startService } from '../support/service.ts';
 import { openTables } from '../support/tables.ts';
@@ -105,6 +114,52 @@ t.test('the purge', async (t) => {
     refused(t, await service.post('/auth/register', { ...newDetails(), email: admin.email }), 409, 'email_taken', 'an administrator’s');
   });
 
+  t.test('R18: and to an account that wants them later', async (t) => {
+    const [named, addressed, later] = [await register(service), await register(service), await register(service)];
+    await leap(clock, tables, 7 * daySeconds - 600);
+    const { token, ...person } = await confirmedPerson(service);
+    const rename = (username: string) => service.request('PATCH', '/auth/me', { token, body: { username } });
+    const move = (newEmail: string) => service.post('/auth/email', { newEmail, password: person.password }, { token });
+    refused(t, await rename(named.username), 409, 'username_taken', 'before their time is over');
+    refused(t, await move(addressed.email), 409, 'email_taken');
+    await leap(clock, tables, 601);
+    const session = { token: await logIn(service, person) };
+    t.equal((await service.request('PATCH', '/auth/me', { ...session, body: { username: named.username } })).status, 200);
+    const ask = { newEmail: addressed.email, password: person.password };
+    t.equal((await service.post('/auth/email', ask, session)).status, 202);
+    t.strictSame([await exists(named), await exists(addressed), await exists(later)], [false, false, true]);
+  });
+
+  t.test('R18: a link to an address that such an account has got meanwhile works', async (t) => {
+    const person = await confirmedPerson(service);
+    const newEmail = `new.${person.email}`;
+    const token = await emailChangeToken(service, person, newEmail);
+    const squatter = await register(service, { ...newDetails(), email: newEmail });
+    const old = new Date(clock.now().getTime() - (7 * daySeconds + 1) * 1000);
+    await tables.update(users).set({ createdAt: old }).where(eq(users.id, squatter.id));
+    t.equal((await service.post('/auth/email/confirm', { token }, { token: person.token })).status, 200);
+    t.notOk(await exists(squatter));
+  });
+
+  t.test('sends what a clock has stranded that was put back', async (t) => {
+    await outboxEmpty(tables);
+    const { email } = await register(service);
+    await outboxEmpty(tables);
+    const dueAt = (minutes: number) => new Date(clock.now().getTime() + minutes * 60_000);
+    const strand = (minutes: number) =>
+      tables
+        .update(mails)
+        .set({ status: 'queued', dueAt: dueAt(minutes), settledAt: null })
+        .where(eq(mails.recipient, email));
+    await strand(15);
+    await purgeNow(service);
+    const [row] = await tables.select().from(mails).where(eq(mails.recipient, email));
+    t.match(row, { status: 'queued', dueAt: dueAt(15) }, 'as long as any mail is put off');
+    await strand(60);
+    await purgeNow(service);
+    await service.mailServer.mailTo(email, 2);
+  });
+
   t.test('deletes a session a day after its end, and not before', async (t) => {
     const person = await confirmedPerson(service);
     await tables.delete(sessions);
@@ -130,7 +185,7 @@ t.test('the purge', async (t) => {
       id: timeOrderedUuid(),
       status: 'queued',
       settledAt: null,
-      dueAt: new Date('2999-01-01'),
+      dueAt: new Date((row?.settledAt?.getTime() ?? 0) + (7 * daySeconds + 900) * 1000),
     } as typeof mails.$inferInsert;
     await tables.insert(mails).values(queued);
     const left = () => tables.$count(mails, eq(mails.userId, person.id));
