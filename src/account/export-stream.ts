@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { Event } from '../identity/event-schema.ts';
 import { exportLimit } from '../limits/limits.ts';
 import { createPlaces } from '../limits/places.ts';
+import { Problem } from '../problems/problem.ts';
 import type { Services } from '../services.ts';
 import { gatherAccount } from './export-account.ts';
 import type { AccountExport } from './schemas.ts';
@@ -38,7 +39,7 @@ export function createExports({ clock, config, db, limits }: Pick<Services, 'clo
       await limits.limiter.take([{ limit: exportLimit, subject: userId }]);
       const { document, eventPages } = await gatherAccount(db, userId, clock.now());
       const stream = Readable.from(written(serialize(document), eventPages, leave));
-      const timer = setTimeout(() => stream.destroy(), longestMs).unref();
+      const timer = setTimeout(() => stream.destroy(new Problem('service_unavailable', { retryAfterSeconds })), longestMs).unref();
       return stream.once('close', () => {
         clearTimeout(timer);
         leave();

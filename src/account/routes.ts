@@ -100,8 +100,10 @@ export const accountRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       const { userId } = requireSession(request);
       const serialize = (document: AccountExport) => String(reply.serialize(document));
       const stream = await openExport({ userId, ip: request.ip, serialize });
-      // What it was answered with is under way: nobody else tells of it.
-      stream.once('error', (err) => request.log[isForeseen(err) ? 'warn' : 'error']({ err }, 'an export broke off'));
+      // Once the answer is under way, nobody else tells of it.
+      stream.once('error', (err) => {
+        if (reply.raw.headersSent) request.log[isForeseen(err) ? 'warn' : 'error']({ err }, 'an export broke off');
+      });
       return reply.type('application/json; charset=utf-8').send(stream as never);
     },
   });

@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
+import { createClientErrorHandler, followAnswers } from '../http/client-error.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { Problem } from '../problems/problem.ts';
 import type { Measured } from './gauges.ts';
@@ -29,7 +30,8 @@ export const metricsPlugin = fp<Measured>(
 
     // Not when it listens: what fails then is told to nobody.
     app.addHook('onReady', async () => {
-      const listening = createServer((request, response) => {
+      // Without Node's own check, whose answer is not a problem: for whom a request is does not matter here.
+      const listening = createServer({ requireHostHeader: false }, (request, response) => {
         if (request.url !== '/metrics' || request.method !== 'GET') return refuse(response, new Problem('not_found'), headers);
         registry.metrics().then(
           (text) => response.writeHead(200, { ...headers, 'content-type': registry.contentType }).end(text),
@@ -39,6 +41,8 @@ export const metricsPlugin = fp<Measured>(
           },
         );
       });
+      followAnswers(listening);
+      listening.on('clientError', createClientErrorHandler(headers));
       await listen(listening, port, host);
       server = listening;
       // With METRICS_PORT=0, nobody else knows.

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import { confirmationPath, logIn, register, resetToken } from '../support/person.ts';
 import { freePort } from '../support/process.ts';
 import { startService } from '../support/service.ts';
-import { headersOfEveryAnswer } from '../support/wire.ts';
+import { assertProblem, exchangeOne, headersOfEveryAnswer } from '../support/wire.ts';
 
 t.test('metrics are on a port of their own, and tell of the mail queue', async (t) => {
   const port = await freePort();
@@ -47,6 +47,9 @@ t.test('metrics are on a port of their own, and tell of the mail queue', async (
       { status: 404, 'content-type': /^application\/problem\+json/, ...headersOfEveryAnswer },
     );
   }
+  const there = `http://127.0.0.1:${port}`;
+  assertProblem(t, await exchangeOne(there, 'garbage\r\n\r\n'), { status: 400, code: 'malformed_request' });
+  t.equal((await exchangeOne(there, 'GET /metrics HTTP/1.1\r\nconnection: close\r\n\r\n')).status, 200, 'by whatever name');
 });
 
 t.test('the log tells where the metrics are, whichever port was free', async (t) => {
