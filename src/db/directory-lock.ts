@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** Thrown when another process holds a directory; the message says which one and what to do. */
 export class DirectoryLockedError extends Error {
@@ -21,6 +22,9 @@ interface Holder {
   /** When the process started, as the system counts it: tells it from a later process with the same id. */
   readonly started: string | null;
 }
+
+const longestTurnMs = 10_000;
+const lookAgainMs = 20;
 
 /**
  * Takes a directory for this process alone.
@@ -45,12 +49,25 @@ async function removeIfStale(path: string, text: string): Promise<void> {
   const holder = parseHolder(text);
   if (holder === undefined || isAlive(holder))
     throw new DirectoryLockedError(path, holder ?? { pid: 0, host: 'an unknown host', started: null });
-  // Only one of several takers-over can move a given file away; whoever moved a newer one by mistake puts it back.
+  // One at a time; and should a turn ever be taken from somebody alive, whoever moved a newer lock away puts it back.
+  const turn = `${path}.turn`;
+  const isOurTurn = await writeFile(turn, '', { flag: 'wx', mode: 0o600 }).then(() => true, rejectUnless('EEXIST'));
+  if (!isOurTurn) return waitFor(turn);
   const aside = `${path}.${process.pid}`;
-  const moved = await rename(path, aside).then(() => true, rejectUnless('ENOENT'));
-  if (!moved) return;
-  if ((await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(rejectUnless('EEXIST'));
-  await rm(aside, { force: true });
+  try {
+    const moved = await rename(path, aside).then(() => true, rejectUnless('ENOENT'));
+    if (moved && (await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(rejectUnless('EEXIST'));
+  } finally {
+    await rm(aside, { force: true });
+    await rm(turn, { force: true });
+  }
+}
+
+/** A turn takes milliseconds: one that is older is of a process that died in it. */
+async function waitFor(turn: string): Promise<void> {
+  const begun = await stat(turn).then(({ mtimeMs }) => mtimeMs, rejectUnless('ENOENT'));
+  if (begun !== false && Math.abs(Date.now() - begun) > longestTurnMs) await rm(turn, { force: true });
+  else await pause(lookAgainMs);
 }
 
 function parseHolder(text: string): Holder | undefined {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -99,6 +99,16 @@ t.test('a lock that cannot be judged is respected', async (t) => {
     await t.rejects(lockDirectory(directory), { name: 'DirectoryLockedError', message: path });
     t.ok(await stat(path), 'and stays');
   }
+});
+
+t.test('one that died while it took over is not waited for', async (t) => {
+  const directory = await temporaryDirectory(t);
+  const turn = `${await leaveLock(directory, { pid: 999_999_999, host: hostname(), started: null })}.turn`;
+  await writeFile(turn, '');
+  const longAgo = new Date(Date.now() - 11_000);
+  await utimes(turn, longAgo, longAgo);
+  await (await lockDirectory(directory))();
+  t.same(await readdir(directory), []);
 });
 
 t.test('a process that is gone does not keep its lock', async (t) => {
