@@ -160,7 +160,7 @@ t.test('PgBouncer in transaction mode, with one connection for all', { skip: noP
   t.strictSame(await traitsOf(cluster.url), { takesTimeouts: true, keepsStatements: true });
   // As README says that the role should be, where PgBouncer lets no time-outs through.
   await open(t, cluster.url).db.execute(sql`alter role postgres set lock_timeout = '1ms'`);
-  await open(t, cluster.url).db.execute(sql`alter role postgres set statement_timeout = '20ms'`);
+  await open(t, cluster.url).db.execute(sql`alter role postgres set statement_timeout = '200ms'`);
   await Promise.all([1, 2, 3].map(() => migrateServerDatabase(cluster.url)));
   t.pass('migrations take their time, and wait for each other all the same');
   for (const name of ['lock_timeout', 'statement_timeout']) {

@@ -30,10 +30,10 @@ export function startProcess(t: Lifetime, what: Startable, env: Readonly<Record<
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const end = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   t.teardown(async () => {
     child.kill('SIGKILL');
-    await end;
+    await closed;
   });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -50,12 +50,13 @@ export function startProcess(t: Lifetime, what: Startable, env: Readonly<Record<
       for (;;) {
         const found = pattern.exec(output.stdout);
         if (found) return found;
-        if (child.exitCode !== null) throw new Error(`the process ended with ${child.exitCode}: ${output.stderr}`);
-        await Promise.race([once(child.stdout, 'data'), end]);
+        const end = child.exitCode ?? child.signalCode;
+        if (end !== null) throw new Error(`the process ended with ${end}: ${output.stderr}`);
+        await Promise.race([once(child.stdout, 'data'), closed]);
       }
     },
     async ended() {
-      const [code, signal] = await end;
+      const [code, signal] = await closed;
       return { code, signal };
     },
   };

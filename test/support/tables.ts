@@ -1,4 +1,5 @@
 import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/pglite';
 import type { Test } from 'tap';
 import { openPool } from '../../src/db/client.ts';
@@ -26,4 +27,10 @@ export function openTables(t: Test, { env }: Pick<Service, 'env'>): Queryable {
   const engine = engines.get(`${DATA_DIR}/database`);
   if (engine === undefined) throw new Error(`no service has its database in ${DATA_DIR}`);
   return drizzle(engine, { schema });
+}
+
+/** Whether some transaction on this database, which is on a server, waits for a lock that another one holds. */
+export async function isSomebodyWaiting(tables: Queryable): Promise<boolean> {
+  const blocked = sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  return ((await tables.execute(blocked)) as unknown as { rows: unknown[] }).rows.length > 0;
 }

@@ -36,7 +36,8 @@ export function exchange(base: string, bytes: string | Buffer): Promise<RawAnswe
     const socket = connect(Number(port), hostname, () => socket.write(bytes));
     socket.setTimeout(patienceMs, () => socket.destroy(new Error('the connection was left open')));
     socket.on('data', (chunk) => chunks.push(chunk));
-    socket.on('error', reject);
+    // A server that has answered may close while there is more to come.
+    socket.on('error', (error: NodeJS.ErrnoException) => (chunks.length > 0 && error.code === 'ECONNRESET') || reject(error));
     socket.on('close', () => resolve(parseAnswers(Buffer.concat(chunks).toString('utf8'))));
   });
 }
