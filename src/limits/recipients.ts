@@ -55,7 +55,8 @@ export function createRecipients({ clock, limitKey, isOn }: Needs): Recipients {
   ): number {
     const waits = claims.map((claim) => {
       const { used = 0, resetsInSeconds = 0 } = counters.get(limitKey(claim)) ?? {};
-      return isExhausted({ limit: claim.limit, used }) ? resetsInSeconds : 0;
+      // No longer than its window, when the database's clock has been put back.
+      return isExhausted({ limit: claim.limit, used }) ? Math.min(resetsInSeconds, claim.limit.windowSeconds) : 0;
     });
     return Math.max(...waits);
   }

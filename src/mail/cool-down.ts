@@ -21,6 +21,13 @@ export function recentMails(db: Queryable, userId: string, kind: MailKind, now: 
   return db.select().from(mails).where(isOne).orderBy(desc(mails.createdAt)).limit(mostRelevant);
 }
 
+/** The newest mail of one kind to an account, whichever clock has made it. */
+export async function newestMail(db: Queryable, userId: string, kind: MailKind): Promise<MailRow | undefined> {
+  const isOne = and(eq(mails.userId, userId), eq(mails.kind, kind));
+  const [newest] = await db.select().from(mails).where(isOne).orderBy(desc(mails.createdAt)).limit(1);
+  return newest;
+}
+
 /** How many seconds there are until another mail may be asked for; 0 when it may be now: a minute after the last. */
 export function coolDownSeconds(newestFirst: readonly MailRow[], now: Date): number {
   return secondsUntil(withPause, newestFirst, now);

@@ -12,7 +12,7 @@ const noticeEveryMs = 24 * 3600 * 1000;
  * An unconfirmed address gets nothing: nobody has shown yet that its owner has to do with the account.
  */
 export async function noticeAttempt(
-  { clock, config, db, wakeMail }: Pick<Services, 'clock' | 'config' | 'db' | 'wakeMail'>,
+  { clock, db, wakeMail }: Pick<Services, 'clock' | 'db' | 'wakeMail'>,
   emailCanonical: string,
   agent: Agent,
 ): Promise<void> {
@@ -22,7 +22,7 @@ export async function noticeAttempt(
     if (owner === undefined || owner.confirmedAt === null) return;
     const since = new Date(clock.now().getTime() - noticeEveryMs);
     const recent = and(eq(mails.userId, owner.id), eq(mails.kind, 'registration_attempt'), gt(mails.createdAt, since));
-    if (config.rateLimit && (await tx.select({ id: mails.id }).from(mails).where(recent).limit(1)).length > 0) return;
+    if ((await tx.select({ id: mails.id }).from(mails).where(recent).limit(1)).length > 0) return;
     await recordEvent(tx, owner.id, 'registration_attempted', agent, clock);
     await enqueueMail(tx, { userId: owner.id, kind: 'registration_attempt', recipient: owner.email }, clock);
   });

@@ -50,9 +50,8 @@ interface Registrant {
 const maxTries = 5;
 
 /**
- * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address that has been written to
- * too often gets none, or whose owner has just said that they did not register: nobody is kept from registering by the mails
- * that others have brought about, and a forgotten password takes the account back.
+ * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address whose owner has
+ * just said that they did not register gets none; one that has been written to too often gets it when it may have one again.
  *
  * Whether the names are free is decided by the database alone, so that of parallel registrations one wins.
  *
@@ -101,13 +100,15 @@ async function createAccount(
 
 /** Answers undefined when an account that must give way had one of the names: it has done so, and the names are free. */
 async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise<UserRow | undefined> {
-  const { clock, db, failpoints } = services;
+  const { clock, db, failpoints, limits } = services;
   try {
     return await db.transaction(async (tx) => {
       const registered = noted({ userId: user.id, type: 'registered', at: clock.now(), agent });
       const [row] = await newUser(tx, { ...user, ...eventColumnsOf(registered) });
-      if (await mayBeWrittenTo(services, tx, user)) {
-        await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
+      if (!(await isToBeLeftAlone(services, tx, user))) {
+        // Later, when it has been written to too often: nobody is kept from registering by mails that others have brought about.
+        const delaySeconds = await limits.recipients.countMail(tx, user.emailCanonical);
+        await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email, delaySeconds }, clock);
       }
       await reach(failpoints, 'account inserted');
       return row;
@@ -120,10 +121,8 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
   }
 }
 
-async function mayBeWrittenTo({ clock, config, limits }: Needs, tx: Queryable, { emailCanonical }: NewUser): Promise<boolean> {
-  if (!config.rateLimit) return true;
-  if ((await quietSeconds(tx, emailCanonical, clock.now())) > 0) return false;
-  return (await limits.recipients.countMail(tx, emailCanonical)) === 0;
+async function isToBeLeftAlone({ clock, config }: Needs, tx: Queryable, { emailCanonical }: NewUser): Promise<boolean> {
+  return config.rateLimit && (await quietSeconds(tx, emailCanonical, clock.now())) > 0;
 }
 
 function memberFaults({ username, password, passwordConfirmation }: RegistrationBody): MemberFault[] {

@@ -23,7 +23,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       tags: ['Accounts'],
       summary: 'Register an account',
       description:
-        'Creates an unconfirmed account and mails a link that confirms its address, unless that has been written to too often. The user may log in at once.',
+        'Creates an unconfirmed account and mails a link that confirms its address; later, if that has been written to too often. The user may log in at once.',
       body: registrationBody(services.config.passwords.minLength),
       response: { 201: Registered },
     },

@@ -66,12 +66,3 @@ t.test('an attempt to register with an address that is taken', async (t) => {
     t.equal(service.mailServer.received.filter(({ recipients }) => recipients.includes(owner.email)).length, 1);
   });
 });
-
-t.test('RATE_LIMIT=off lets each attempt be told', async (t) => {
-  const service = await startService(t, { RATE_LIMIT: 'off' });
-  const owner = await confirmedPerson(service);
-  for (let count = 0; count < 2; count += 1)
-    refused(t, await service.post('/auth/register', { ...newDetails(), email: owner.email }), 409, 'email_taken');
-  const tables = openTables(t, service);
-  t.equal(await tables.$count(mails, and(eq(mails.userId, owner.id), eq(mails.kind, 'registration_attempt'))), 2);
-});
