@@ -16,8 +16,10 @@ const repeatedSizes = [1, 2, 3, 4];
 const meaningfulRemainder = 8;
 
 /** What people put behind a common word of as many characters as a password must have, so that it passes for another one. */
-const shortTail = /[\s\d!-/:-@[-`{-~]{1,4}$/;
+const tails = [/$/, ...[1, 2, 3, 4].map((length) => new RegExp(`[\\s\\d!-/:-@[-\`{-~]{${length}}$`))];
 const meaningfulWord = 8;
+/** What is shorter is part of some run by chance. */
+const meaningfulRest = 4;
 /** And what they put in place of letters. */
 const letterOf: Readonly<Record<string, string>> = {
   '@': 'a',
@@ -53,14 +55,16 @@ export function isWeakPassword(password: string, { words, minLength }: PasswordC
   const rest = without(folded, contextWords(words));
   if (rest === folded) return false;
   const bare = rest.replace(/^[\s!-/:-@[-`{-~]+|[\s!-/:-@[-`{-~]+$/g, '');
-  return codePoints(rest) < Math.min(minLength, meaningfulRemainder) || (bare !== '' && isCommon(bare));
+  return codePoints(rest) < Math.min(minLength, meaningfulRemainder) || (bare.length >= meaningfulRest && isCommon(bare));
 }
 
 function isCommon(folded: string): boolean {
   if (common.has(folded) || runs.some((run) => run.includes(folded)) || isRepetition(folded)) return true;
-  const word = folded.replace(shortTail, '');
-  const spelledOut = word.replace(/[@4310!$57]/g, (sign) => letterOf[sign] ?? sign);
-  return word.length >= meaningfulWord && (common.has(word) || common.has(spelledOut));
+  return tails.some((tail) => {
+    const word = folded.replace(tail, '');
+    const spelledOut = word.replace(/[@4310!$57]/g, (sign) => letterOf[sign] ?? sign);
+    return word.length >= meaningfulWord && /[a-z]/.test(word) && (common.has(word) || common.has(spelledOut));
+  });
 }
 
 /** The longest first: others may be parts of them. */
