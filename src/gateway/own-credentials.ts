@@ -3,7 +3,7 @@ import type { AccessTokens } from '../tokens/access-token.ts';
 /** No scheme has more than one or two tokens, of two such parts each. */
 const maxParts = 8;
 /** How a token begins, and its claims: `{"` in base64url, and enough behind it to name a key. */
-const encodedObject = /eyJ[\w-]{20,}/g;
+const encodedObject = /(?=(eyJ[\w-]{20,}))/g;
 
 /**
  * Whether an `Authorization` field may hold an access token of ours where we do not read one, but an application may: under
@@ -12,12 +12,16 @@ const encodedObject = /eyJ[\w-]{20,}/g;
  * whatever they are. Does not look into other encodings.
  */
 export function mayHoldOurs(authorization: string, accessTokens: Pick<AccessTokens, 'isByOurKey'>): boolean {
-  const parts = [authorization, ...basicCredentials(authorization)].flatMap((text) => text.match(encodedObject) ?? []);
+  const parts = [authorization, ...basicCredentials(authorization)].flatMap((text) =>
+    Array.from(text.matchAll(encodedObject), ([, part = '']) => part),
+  );
   return parts.length > maxParts || parts.some((part) => accessTokens.isByOurKey(part));
 }
 
-/** As different decoders read them: some pass over padding in the middle, and some begin anew behind it. */
+/** As different decoders read them: some pass over padding in the middle, or what is no digit to them, and some begin anew. */
 function basicCredentials(authorization: string): string[] {
   const encoded = /^\s*basic\s+(.*)$/i.exec(authorization)?.[1] ?? '';
-  return [encoded.replaceAll('=', ''), ...encoded.split('=')].map((each) => Buffer.from(each, 'base64').toString('latin1'));
+  return [encoded.replaceAll('=', ''), encoded.replace(/[^A-Za-z\d+/]/g, ''), ...encoded.split('=')].map((each) =>
+    Buffer.from(each, 'base64').toString('latin1'),
+  );
 }

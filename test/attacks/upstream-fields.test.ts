@@ -115,7 +115,7 @@ function foreign(index: number): string {
   return Buffer.from(JSON.stringify({ alg: 'ES256', kid: `another key ${index}` })).toString('base64url');
 }
 
-t.test('however many tokens a request presents, few are verified', async (t) => {
+t.test('an access token of ours is found wherever it stands, and however many there are, few are verified', async (t) => {
   const { service, base, upstream } = await startGateway(t, { UPSTREAM_PUBLIC_PATHS: '/open' });
   const { token } = await confirmedPerson(service);
   const { accessTokens } = service.app.services;
@@ -142,6 +142,8 @@ t.test('however many tokens a request presents, few are verified', async (t) => 
       `Bearer ${token.replaceAll('.', '%2E')}`,
       `Basic =${basic(`x:${token}`)}`,
       `Basic YQ==${basic(`:${token}`)}`,
+      `Bearer eyJ_${token}`,
+      `Basic ${basic(`x:${token}`).replace('e', '-e')}`,
     ],
     `Bearer ${Array.from({ length: 9 }, (_, index) => foreign(index)).join(' ')}`,
     ...[`Basic ${basic(`x:${token}`)}`, `basic  ${basic(`${token}:`)}`, `BASIC ${basic(`x:${token}.`)}`],
