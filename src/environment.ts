@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { isGuessable } from './guessable-secret.ts';
 
 /** Characters that would break a mail header or a log line. */
@@ -225,6 +225,14 @@ function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/');
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
-  // Of /0, everybody could tell whom a request is from.
-  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+  if (bits === undefined) return true;
+  const isLength = /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
+  return isLength && !holdsAllOfIpv4(address, Number(bits), version === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** Everybody could tell whom a request is from. Addresses of IPv4 are some of IPv6, too (RFC 4291 §2.5.5.2). */
+function holdsAllOfIpv4(address: string, bits: number, family: 'ipv4' | 'ipv6'): boolean {
+  const network = new BlockList();
+  network.addSubnet(address, bits, family);
+  return ['0.0.0.0', '255.255.255.255'].every((each) => network.check(`::ffff:${each}`, 'ipv6'));
 }

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import type { FoundSession } from './guard/find-session.ts';
 import { admit } from './guard/plugin.ts';
+import { hasHungUp } from './http/ambiguous-requests.ts';
 import { sendProblem, toProblem } from './http/plugin.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import type { Problem } from './problems/problem.ts';
@@ -51,6 +52,11 @@ export const latchkey = fp<LatchkeyOptions>(
     app.addHook('onRequest', (request, reply, done) => {
       if (request.is404) return done();
       const { raw, method } = request;
+      if (hasHungUp(raw.socket)) {
+        reply.hijack();
+        raw.destroy();
+        return;
+      }
       const ip = () => proxyAddr(raw, isTrusted);
       const find = () => service.guard.findSession({ headers: request.headers, raw, method, ip: ip() });
       admit(request, find, (refusal, session) => {

@@ -55,6 +55,8 @@ async function removeIfStale(path: string, text: string): Promise<void> {
   if (!isOurTurn) return waitFor(turn);
   const aside = `${path}.${process.pid}`;
   try {
+    // Whose turn came first has one of their own by now.
+    if ((await readFile(path, 'utf8').catch(rejectUnless('ENOENT'))) !== text) return;
     const moved = await rename(path, aside).then(() => true, rejectUnless('ENOENT'));
     if (moved && (await readFile(aside, 'utf8')) !== text) await link(aside, path).catch(rejectUnless('EEXIST'));
   } finally {

@@ -31,7 +31,11 @@ export function refusalOf(request: FastifyRequest): Problem | undefined {
  * Whoever has reset the connection by now has no address any more, and hears no answer. Whose it was when it was asked for
  * is known for good.
  */
-function hasHungUp({ remoteAddress, localAddress, destroyed }: Pick<Socket, 'remoteAddress' | 'localAddress' | 'destroyed'>): boolean {
+export function hasHungUp({
+  remoteAddress,
+  localAddress,
+  destroyed,
+}: Pick<Socket, 'remoteAddress' | 'localAddress' | 'destroyed'>): boolean {
   // Where neither end has one, it is no network that they came by.
   return remoteAddress === undefined && (destroyed || localAddress !== undefined);
 }

@@ -117,6 +117,8 @@ t.test('H01 only networks are trusted, never a number of hops, nor everybody by 
     '10.0.0.0/8;10.1.0.0/16',
     '0.0.0.0/0',
     '10.0.0.0/8, ::/0',
+    '::ffff:0:0/96',
+    '::/8',
     '10.0.0.0/00',
   ]) {
     t.throws(() => loadConfig({ TRUSTED_PROXIES: trusted }), { message: /TRUSTED_PROXIES/ }, trusted);
