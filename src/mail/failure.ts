@@ -28,6 +28,8 @@ interface SmtpError extends Error {
   readonly code?: string;
   /** The system's or the TLS library's own code. */
   readonly originalCode?: string;
+  /** What the server has replied. */
+  readonly response?: string;
   /** The server's reply code (RFC 5321 §4.2). */
   readonly responseCode?: number;
   readonly command?: string;
@@ -38,17 +40,21 @@ const certificateFault = /CERT|TLS|SSL|ISSUER|SIGNATURE/;
 const authenticationReplies: readonly number[] = [530, 534, 535, 538];
 
 export function classifyFailure(error: Error): Failure {
-  const { code = '', originalCode = '', responseCode = 0, command = '' } = error as SmtpError;
+  const { code = '', originalCode = '', response, responseCode = 0, command = '' } = error as SmtpError;
   if (authenticationReplies.includes(responseCode)) return 'setup';
   if (code === 'ETLS' || code === 'ENOAUTH' || code === 'ECONFIG' || certificateFault.test(originalCode)) return 'setup';
   if (code === 'EAUTH') return responseCode >= 400 && !isFinal(responseCode) ? 'connection' : 'setup';
   if (command === 'MAIL FROM' && responseCode >= 500) return 'setup';
-  return code === 'EENVELOPE' || code === 'EMESSAGE' ? failureOfMail(responseCode, command) : 'connection';
+  if (code !== 'EENVELOPE' && code !== 'EMESSAGE') return 'connection';
+  return responseCode === 0 ? failureWithoutCode(response) : failureByCode(responseCode);
 }
 
-function failureOfMail(responseCode: number, command: string): Failure {
-  // The library itself refuses without a code; what a reply without one is about, nobody knows.
-  if (responseCode === 0) return command === 'API' ? 'refused' : 'connection';
+/** Without any reply, it is the library itself that refuses; what one without a code is about, nobody knows. */
+function failureWithoutCode(response: string | undefined): Failure {
+  return response === undefined ? 'refused' : 'connection';
+}
+
+function failureByCode(responseCode: number): Failure {
   return isFinal(responseCode) ? 'refused' : 'mail';
 }
 
