@@ -4,7 +4,7 @@ import { join } from 'node:path';
 const directory = '.tap/batches';
 
 /** Files that a process runs one after the other: to load the service takes longer than most of them. */
-const filesPerBatch = 10;
+const filesPerBatch = 5;
 
 /** A file that changes what a whole process does has one to itself. */
 const wantsProcess = /^t\.(?:jobs|setTimeout)\b|^import .*\/argon2-count\.ts';/m;

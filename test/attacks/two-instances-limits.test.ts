@@ -63,8 +63,8 @@ t.test('T06 counters in the database that cannot be had are replaced by stricter
   // Somebody holds the table, as an operator's statement might.
   const operator = new pg.Client({ connectionString: url });
   await operator.connect();
+  t.teardown(() => operator.end());
   await operator.query('begin; lock table rate_limits');
   const answers = await inTurn(16, () => service.post('/auth/login', { email, password: 'not the password' }));
   t.same(tally(answers), { 401: 12, 429: 4 });
-  await operator.end();
 });
