@@ -75,7 +75,7 @@ export interface paths {
         put?: never;
         /**
          * Register an account
-         * @description Creates an unconfirmed account and mails a link that confirms its address; later, if that has been written to too often. The user may log in at once.
+         * @description Creates an unconfirmed account and mails a link that confirms its address. The user may log in at once.
          */
         post: operations["register"];
         delete?: never;

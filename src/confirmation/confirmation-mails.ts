@@ -39,7 +39,9 @@ export async function resendConfirmation(services: Needs, userId: string, origin
 export async function confirmationMailState(services: Needs, user: UserRow) {
   const { clock, db } = services;
   const seconds = await secondsToWait(services, db, user);
-  const newest = await newestMail(db, user.id, 'confirmation');
+  // By its own clock at worst: better than none.
+  const [recent] = await recentMails(db, user.id, 'confirmation', clock.now());
+  const newest = recent ?? (await newestMail(db, user.id, 'confirmation'));
   return { newest, resendAvailableAt: new Date(clock.now().getTime() + seconds * 1000) };
 }
 

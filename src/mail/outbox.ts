@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, lt, lte, ne, or, type Placeholder, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, isNull, lt, lte, ne, type Placeholder, sql } from 'drizzle-orm';
 import { v4 as randomUuid, v7 as timeOrderedUuid } from 'uuid';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -16,8 +16,6 @@ interface NewMail {
   readonly recipient: string;
   /** What its link is signed over: the mail is pointless as soon as that has changed. */
   readonly state?: string;
-  /** How long it is to wait before it is sent. */
-  readonly delaySeconds?: number;
 }
 
 const newMail = prepared('new_mail', ['id', 'userId', 'kind', 'recipient', 'state', 'createdAt', 'offset'], (db, { offset, ...row }) =>
@@ -29,9 +27,9 @@ const newMail = prepared('new_mail', ['id', 'userId', 'kind', 'recipient', 'stat
  *
  * It holds no token; the worker mints one when it sends the mail.
  */
-export async function enqueueMail(tx: Queryable, { delaySeconds = 0, ...mail }: NewMail, clock: Clock): Promise<void> {
+export async function enqueueMail(tx: Queryable, mail: NewMail, clock: Clock): Promise<void> {
   const id = timeOrderedUuid({ msecs: clock.now().getTime() });
-  await newMail(tx, { id, state: null, ...mail, createdAt: clock.now(), offset: millisecondsFromNow(clock, delaySeconds) });
+  await newMail(tx, { id, state: null, ...mail, createdAt: clock.now(), offset: millisecondsFromNow(clock) });
 }
 
 const claimedMail = prepared('claimed_mail', ['lease', 'offset', 'leaseEnd'], (db, { lease, offset, leaseEnd }) => {
@@ -143,17 +141,12 @@ export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
 /** Longer than any mail is put off, or held. */
 const longestWaitSeconds = 20 * 60;
 
-/**
- * Makes due what would have to wait for longer than anything does, since the database's clock has been put back, but not
- * what was to wait from the beginning. Answers 0: that is seldom.
- */
+/** Makes due what would have to wait for longer than anything does, since the database's clock has been put back. Answers 0: that is seldom. */
 export async function releaseStranded(db: Queryable, clock: Clock): Promise<number> {
-  const isFarAhead = gt(mails.dueAt, databaseTime(clock, longestWaitSeconds));
-  const wasDueAtOnce = or(gt(mails.attempts, 0), sql`${mails.dueAt} < ${mails.createdAt} + interval '10 minutes'`);
   await db
     .update(mails)
     .set({ dueAt: databaseTime(clock) })
-    .where(and(sql`${mails.status} = 'queued'`, isFarAhead, wasDueAtOnce));
+    .where(and(sql`${mails.status} = 'queued'`, gt(mails.dueAt, databaseTime(clock, longestWaitSeconds))));
   return 0;
 }
 

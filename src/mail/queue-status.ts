@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, min } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type { Clock } from '../clock.ts';
 import type { Queryable } from '../db/database.ts';
@@ -20,11 +20,12 @@ const shownFailures = 20;
  * these mails alone, by indexes. Where most mails wait, each is counted: 100,000 take PostgreSQL some 50 ms.
  */
 export async function measureQueue(db: Queryable): Promise<{ queued: number; failed: number; oldestQueuedAt: Date | null }> {
-  // One that is to wait from the beginning does so from when it is due.
-  const since = sql`case when ${mails.attempts} = 0 then greatest(${mails.createdAt}, ${mails.dueAt}) else ${mails.createdAt} end`;
-  const oldest = sql<Date>`min(${since})`.mapWith(mails.createdAt);
   const of = (status: MailStatus) =>
-    db.select({ status: mails.status, count: count(), oldest }).from(mails).where(eq(mails.status, status)).groupBy(mails.status);
+    db
+      .select({ status: mails.status, count: count(), oldest: min(mails.createdAt) })
+      .from(mails)
+      .where(eq(mails.status, status))
+      .groupBy(mails.status);
   const rows = await unionAll(of('queued'), of('failed'));
   const [queued, failed] = (['queued', 'failed'] as const).map((status) => rows.find((row) => row.status === status));
   return { queued: queued?.count ?? 0, failed: failed?.count ?? 0, oldestQueuedAt: queued?.oldest ?? null };

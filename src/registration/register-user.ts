@@ -3,7 +3,7 @@ import { v7 as timeOrderedUuid } from 'uuid';
 import { type EmailAddress, parseEmail } from '../credentials/email.ts';
 import { confirmationFaults } from '../credentials/new-password.ts';
 import { canonicalUsername, usernameFaults } from '../credentials/username.ts';
-import { type Queryable, violatedConstraint } from '../db/database.ts';
+import { violatedConstraint } from '../db/database.ts';
 import { prepared } from '../db/prepared.ts';
 import { users } from '../db/schema.ts';
 import { reach } from '../failpoints.ts';
@@ -51,13 +51,14 @@ const maxTries = 5;
 
 /**
  * Creates an unconfirmed account, and its confirmation mail with it: both or neither. Only an address whose owner has
- * just said that they did not register gets none; one that has been written to too often gets it when it may have one again.
+ * just said that they did not register gets none.
  *
  * Whether the names are free is decided by the database alone, so that of parallel registrations one wins.
  *
  * @throws Problem `validation_failed` for what the schema cannot tell: a reserved name, a confirmation that differs
  * @throws Problem `weak_password`
  * @throws Problem `email_taken` or `username_taken`, with each taken member in `errors`
+ * @throws Problem `rate_limited` when the address has been written to too often
  * @throws Problem `service_unavailable` when too many passwords are being hashed
  */
 export async function registerUser(services: Needs, body: RegistrationBody, registrant: Registrant = {}): Promise<UserRow> {
@@ -100,15 +101,16 @@ async function createAccount(
 
 /** Answers undefined when an account that must give way had one of the names: it has done so, and the names are free. */
 async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise<UserRow | undefined> {
-  const { clock, db, failpoints, limits } = services;
+  const { clock, config, db, failpoints, limits } = services;
   try {
     return await db.transaction(async (tx) => {
       const registered = noted({ userId: user.id, type: 'registered', at: clock.now(), agent });
       const [row] = await newUser(tx, { ...user, ...eventColumnsOf(registered) });
-      if (!(await isToBeLeftAlone(services, tx, user))) {
-        // Later, when it has been written to too often: nobody is kept from registering by mails that others have brought about.
-        const delaySeconds = await limits.recipients.countMail(tx, user.emailCanonical);
-        await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email, delaySeconds }, clock);
+      const mayBeWrittenTo = !config.rateLimit || (await quietSeconds(tx, user.emailCanonical, clock.now())) === 0;
+      if (mayBeWrittenTo) {
+        const retryAfterSeconds = await limits.recipients.countMail(tx, user.emailCanonical);
+        if (retryAfterSeconds > 0) throw new Problem('rate_limited', { retryAfterSeconds });
+        await enqueueMail(tx, { userId: user.id, kind: 'confirmation', recipient: user.email }, clock);
       }
       await reach(failpoints, 'account inserted');
       return row;
@@ -119,10 +121,6 @@ async function insertUser(services: Needs, user: NewUser, agent: Agent): Promise
     await noticeAttempt(services, user.emailCanonical, agent);
     throw await nameTaken(services, user, error);
   }
-}
-
-async function isToBeLeftAlone({ clock, config }: Needs, tx: Queryable, { emailCanonical }: NewUser): Promise<boolean> {
-  return config.rateLimit && (await quietSeconds(tx, emailCanonical, clock.now())) > 0;
 }
 
 function memberFaults({ username, password, passwordConfirmation }: RegistrationBody): MemberFault[] {

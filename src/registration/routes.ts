@@ -22,8 +22,7 @@ export const registrationRoutes: FastifyPluginAsyncTypebox<Pick<Services, keyof 
       operationId: 'register',
       tags: ['Accounts'],
       summary: 'Register an account',
-      description:
-        'Creates an unconfirmed account and mails a link that confirms its address; later, if that has been written to too often. The user may log in at once.',
+      description: 'Creates an unconfirmed account and mails a link that confirms its address. The user may log in at once.',
       body: registrationBody(services.config.passwords.minLength),
       response: { 201: Registered },
     },
