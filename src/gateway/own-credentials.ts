@@ -1,7 +1,7 @@
 import type { AccessTokens } from '../tokens/access-token.ts';
 
-/** No scheme has more than one or two tokens, of two such parts each. */
-const maxParts = 8;
+/** No scheme has more than one or two tokens, of two such parts each, which are read in a few ways. */
+const maxParts = 16;
 /** How a token begins, and its claims: `{"` in base64url, and enough behind it to name a key. */
 const encodedObject = /(?=(eyJ[\w-]{20,}))/g;
 
@@ -12,10 +12,15 @@ const encodedObject = /(?=(eyJ[\w-]{20,}))/g;
  * whatever they are. Does not look into other encodings.
  */
 export function mayHoldOurs(authorization: string, accessTokens: Pick<AccessTokens, 'isByOurKey'>): boolean {
-  const parts = [authorization, ...basicCredentials(authorization)].flatMap((text) =>
-    Array.from(text.matchAll(encodedObject), ([, part = '']) => part),
-  );
-  return parts.length > maxParts || parts.some((part) => accessTokens.isByOurKey(part));
+  let parts = 0;
+  for (const text of [authorization, ...basicCredentials(authorization)]) {
+    // One after the other, and no further: for each, all that is behind it is looked at.
+    for (const [, part = ''] of text.matchAll(encodedObject)) {
+      parts += 1;
+      if (parts > maxParts || accessTokens.isByOurKey(part)) return true;
+    }
+  }
+  return false;
 }
 
 /** As different decoders read them: some pass over padding in the middle, or what is no digit to them, and some begin anew. */

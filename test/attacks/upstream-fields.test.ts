@@ -132,6 +132,11 @@ t.test('an access token of ours is found wherever it stands, and however many th
     t.ok(verified <= 2, `${scheme}: ${verified}`);
     t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, 'what nobody has looked at is not passed on');
   }
+  for (const authorization of [`Bearer ${'eyJ'.repeat(5000)}`, `Basic ${Buffer.from('eyJ'.repeat(3900)).toString('base64')}`]) {
+    const bytes = requestBytes('GET', '/open', { authorization });
+    t.equal((await exchangeOne(base, bytes)).status, 200);
+    t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, 'and no part is looked at more than a few times');
+  }
   const basic = (credentials: string) => Buffer.from(credentials).toString('base64');
   for (const authorization of [
     ...[`Digest uri="/a", response=${token}`, `Bearer (${token})`, `x.y.z, p.q.r, ${token}`],
@@ -145,7 +150,7 @@ t.test('an access token of ours is found wherever it stands, and however many th
       `Bearer eyJ_${token}`,
       `Basic ${basic(`x:${token}`).replace('e', '-e')}`,
     ],
-    `Bearer ${Array.from({ length: 9 }, (_, index) => foreign(index)).join(' ')}`,
+    `Bearer ${Array.from({ length: 17 }, (_, index) => foreign(index)).join(' ')}`,
     ...[`Basic ${basic(`x:${token}`)}`, `basic  ${basic(`${token}:`)}`, `BASIC ${basic(`x:${token}.`)}`],
   ]) {
     await exchangeOne(base, requestBytes('GET', '/open', { authorization }));
