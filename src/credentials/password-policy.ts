@@ -59,12 +59,19 @@ export function isWeakPassword(password: string, { words, minLength }: PasswordC
 }
 
 function isCommon(folded: string): boolean {
-  if (common.has(folded) || runs.some((run) => run.includes(folded)) || isRepetition(folded)) return true;
-  return tails.some((tail) => {
-    const word = folded.replace(tail, '');
-    const spelledOut = word.replace(/[@4310!$57]/g, (sign) => letterOf[sign] ?? sign);
-    return word.length >= meaningfulWord && /[a-z]/.test(word) && (common.has(word) || common.has(spelledOut));
-  });
+  return isListed(folded) || tails.some((tail) => isListedBefore(folded.replace(tail, ''), folded));
+}
+
+/** Digits behind digits make another number; a word, or a number with signs behind it, stays what it is. */
+function isListedBefore(word: string, folded: string): boolean {
+  if (word.length < meaningfulWord) return false;
+  if (!/\d/.test(folded.slice(word.length)) && isListed(word)) return true;
+  const spelledOut = word.replace(/[@4310!$57]/g, (sign) => letterOf[sign] ?? sign);
+  return /[a-z]/.test(word) && (common.has(word) || common.has(spelledOut));
+}
+
+function isListed(folded: string): boolean {
+  return common.has(folded) || runs.some((run) => run.includes(folded)) || isRepetition(folded);
 }
 
 /** The longest first: others may be parts of them. */

@@ -36,6 +36,8 @@ t.test('R15: common passwords are weak, in any case and length', async (t) => {
     'trustno1!',
     'princes$',
     'Pr1nc3$$',
+    '12345678!!!!',
+    '11111111!',
     'changeme123',
   ];
   for (const password of common) t.equal(isWeak(password), true, password);
