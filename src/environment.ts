@@ -149,7 +149,8 @@ export function createEnvironmentReader(env: Readonly<Record<string, string | un
 
   function networks(name: string): readonly string[] {
     const list = commaSeparated(optional(name));
-    if (!list.every(isNetwork)) fault(name, 'must be a comma-separated list of addresses or CIDR ranges, none of which is everybody (/0)');
+    if (!list.every(isNetwork))
+      fault(name, 'must be a comma-separated list of addresses or CIDR ranges, none of them wider than /8, or /7 of IPv6');
     return list;
   }
 
@@ -226,11 +227,12 @@ function isNetwork(text: string): boolean {
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
   if (bits === undefined) return true;
-  const isLength = /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
-  return isLength && !holdsAllOfIpv4(address, Number(bits), version === 4 ? 'ipv4' : 'ipv6');
+  const [family, widest, narrowest] = version === 4 ? (['ipv4', 8, 32] as const) : (['ipv6', 7, 128] as const);
+  const length = Number(bits);
+  return /^\d{1,3}$/.test(bits) && length >= widest && length <= narrowest && !holdsAllOfIpv4(address, length, family);
 }
 
-/** Everybody could tell whom a request is from. Addresses of IPv4 are some of IPv6, too (RFC 4291 §2.5.5.2). */
+/** Then everybody could tell whom a request is from. Addresses of IPv4 are some of IPv6, too (RFC 4291 §2.5.5.2). */
 function holdsAllOfIpv4(address: string, bits: number, family: 'ipv4' | 'ipv6'): boolean {
   const network = new BlockList();
   network.addSubnet(address, bits, family);

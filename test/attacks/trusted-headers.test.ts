@@ -118,7 +118,8 @@ t.test('H01 only networks are trusted, never a number of hops, nor everybody by 
     '0.0.0.0/0',
     '10.0.0.0/8, ::/0',
     '::ffff:0:0/96',
-    '::/8',
+    '0.0.0.0/1',
+    '2000::/3',
     '10.0.0.0/00',
   ]) {
     t.throws(() => loadConfig({ TRUSTED_PROXIES: trusted }), { message: /TRUSTED_PROXIES/ }, trusted);
