@@ -12,8 +12,12 @@ const encodedObject = /(?=(eyJ[\w-]{20,}))/g;
  * whatever they are. Does not look into other encodings.
  */
 export function mayHoldOurs(authorization: string, accessTokens: Pick<AccessTokens, 'isByOurKey'>): boolean {
+  const encoded = /^\s*basic\s+(.*)$/i.exec(authorization)?.[1] ?? '';
+  // Of what is well-formed, padding leaves three.
+  const pieces = encoded.split('=', maxParts + 1);
+  if (pieces.length > maxParts) return true;
   let parts = 0;
-  for (const text of [authorization, ...basicCredentials(authorization)]) {
+  for (const text of [authorization, ...decoded(encoded, pieces)]) {
     // One after the other, and no further: for each, all that is behind it is looked at.
     for (const [, part = ''] of text.matchAll(encodedObject)) {
       parts += 1;
@@ -23,10 +27,8 @@ export function mayHoldOurs(authorization: string, accessTokens: Pick<AccessToke
   return false;
 }
 
-/** As different decoders read them: some pass over padding in the middle, or what is no digit to them, and some begin anew. */
-function basicCredentials(authorization: string): string[] {
-  const encoded = /^\s*basic\s+(.*)$/i.exec(authorization)?.[1] ?? '';
-  return [encoded.replaceAll('=', ''), encoded.replace(/[^A-Za-z\d+/]/g, ''), ...encoded.split('=')].map((each) =>
-    Buffer.from(each, 'base64').toString('latin1'),
-  );
+/** As different decoders read it: some pass over padding in the middle, or what is no digit to them, and some begin anew. */
+function decoded(encoded: string, pieces: readonly string[]): string[] {
+  const readings = [encoded.replaceAll('=', ''), encoded.replace(/[^A-Za-z\d+/]/g, ''), ...pieces];
+  return readings.map((each) => Buffer.from(each, 'base64').toString('latin1'));
 }

@@ -132,7 +132,11 @@ t.test('an access token of ours is found wherever it stands, and however many th
     t.ok(verified <= 2, `${scheme}: ${verified}`);
     t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, 'what nobody has looked at is not passed on');
   }
-  for (const authorization of [`Bearer ${'eyJ'.repeat(5000)}`, `Basic ${Buffer.from('eyJ'.repeat(3900)).toString('base64')}`]) {
+  for (const authorization of [
+    `Bearer ${'eyJ'.repeat(5000)}`,
+    `Basic ${Buffer.from('eyJ'.repeat(3900)).toString('base64')}`,
+    `Basic ${'A='.repeat(7000)}`,
+  ]) {
     const bytes = requestBytes('GET', '/open', { authorization });
     t.equal((await exchangeOne(base, bytes)).status, 200);
     t.equal(upstream.passed.at(-1)?.headers.authorization, undefined, 'and no part is looked at more than a few times');
