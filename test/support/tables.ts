@@ -29,8 +29,13 @@ export function openTables(t: Test, { env }: Pick<Service, 'env'>): Queryable {
   return drizzle(engine, { schema });
 }
 
-/** Whether some transaction on this database, which is on a server, waits for a lock that another one holds. */
-export async function isSomebodyWaiting(tables: Queryable): Promise<boolean> {
+/** How many transactions on this database, which is on a server, wait for a lock that another one holds. */
+export async function countWaiting(tables: Queryable): Promise<number> {
   const blocked = sql`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
-  return ((await tables.execute(blocked)) as unknown as { rows: unknown[] }).rows.length > 0;
+  return ((await tables.execute(blocked)) as unknown as { rows: unknown[] }).rows.length;
+}
+
+/** Whether there is any. */
+export async function isSomebodyWaiting(tables: Queryable): Promise<boolean> {
+  return (await countWaiting(tables)) > 0;
 }
