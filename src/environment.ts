@@ -227,14 +227,15 @@ function isNetwork(text: string): boolean {
   const version = isIP(address);
   if (version === 0 || rest.length > 0) return false;
   if (bits === undefined) return true;
-  const [family, widest, narrowest] = version === 4 ? (['ipv4', 8, 32] as const) : (['ipv6', 7, 128] as const);
+  const [widest, narrowest] = version === 4 ? [8, 32] : [7, 128];
   const length = Number(bits);
-  return /^\d{1,3}$/.test(bits) && length >= widest && length <= narrowest && !holdsAllOfIpv4(address, length, family);
+  if (!/^\d{1,3}$/.test(bits) || length < widest || length > narrowest) return false;
+  return version === 4 || isNarrowInIpv4(address, length);
 }
 
-/** Then everybody could tell whom a request is from. Addresses of IPv4 are some of IPv6, too (RFC 4291 §2.5.5.2). */
-function holdsAllOfIpv4(address: string, bits: number, family: 'ipv4' | 'ipv6'): boolean {
+/** Addresses of IPv4 are some of IPv6, too, behind 96 bits (RFC 4291 §2.5.5.2): of those, no network may hold more than a /8 does. */
+function isNarrowInIpv4(address: string, length: number): boolean {
   const network = new BlockList();
-  network.addSubnet(address, bits, family);
-  return ['0.0.0.0', '255.255.255.255'].every((each) => network.check(`::ffff:${each}`, 'ipv6'));
+  network.addSubnet(address, Math.min(length, 96), 'ipv6');
+  return length >= 96 + 8 || !network.check('::ffff:0.0.0.0', 'ipv6');
 }

@@ -118,12 +118,17 @@ t.test('H01 only networks are trusted, never a number of hops, nor everybody by 
     '0.0.0.0/0',
     '10.0.0.0/8, ::/0',
     '::ffff:0:0/96',
+    '::ffff:128.0.0.0/97',
+    '::ffff:10.0.0.0/103',
+    '::/8',
     '0.0.0.0/1',
     '2000::/3',
     '10.0.0.0/00',
   ]) {
     t.throws(() => loadConfig({ TRUSTED_PROXIES: trusted }), { message: /TRUSTED_PROXIES/ }, trusted);
   }
+  const narrow = ['fc00::/7', '2001:db8::/32', '::ffff:10.0.0.0/104', '2001:db8::1'];
+  t.strictSame(loadConfig({ TRUSTED_PROXIES: narrow.join() }).server.trustedProxies, narrow);
   t.strictSame(loadConfig({ TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1/32' }).server.trustedProxies, ['10.0.0.0/8', '192.0.2.1/32']);
 });
 
