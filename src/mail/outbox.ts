@@ -130,11 +130,16 @@ export async function postponeMail(db: Queryable, claim: MailRow, postponement: 
     .where(isHeldBy(claim));
 }
 
-/** Makes due at once what only waits for the mail server to be back: what was tried longest ago first, so that none is always the first. */
+/**
+ * Makes due at once what only waits for the mail server to be back: what was put off first, but nothing for longer than a
+ * quarter of an hour, and what has just been on trial behind all that was due before, so that none is always the first.
+ */
 export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
+  const now = databaseTime(clock);
+  const dueAt = sql`case when ${mails.dueAt} > ${now} then least(${now}, ${mails.dueAt} - interval '15 minutes') else ${mails.dueAt} end`;
   await db
     .update(mails)
-    .set({ awaitsServer: false, dueAt: sql`least(${databaseTime(clock)}, ${mails.dueAt} - interval '15 minutes')` })
+    .set({ awaitsServer: false, dueAt })
     .where(and(eq(mails.status, 'queued'), isNull(mails.lease), eq(mails.awaitsServer, true)));
 }
 

@@ -104,6 +104,19 @@ t.test('the outbox', async (t) => {
     t.ok(ids.includes(own.id));
   });
 
+  t.test('puts what has been on trial for the server behind what has not', async (t) => {
+    const clock = new ManualClock();
+    for (const recipient of ['first@example.com', 'second@example.com']) await enqueue(recipient, clock);
+    const first = await claim(db, clock);
+    clock.advance({ seconds: 5 });
+    await postponeMail(db, first, { delaySeconds: 0, error: 'no login', awaitsServer: true, counts: false }, clock);
+    clock.advance({ seconds: 5 });
+    await releaseMails(db, clock);
+    const second = await claim(db, clock);
+    t.not(second.id, first.id);
+    t.match(await claim(db, clock), { id: first.id, attempts: 1 });
+  });
+
   t.test('forgets what was settled a week ago, in batches, and never what is queued', async (t) => {
     const clock = new ManualClock();
     const row = { userId, kind: 'confirmation' as const, recipient: 'ada@example.com', createdAt: clock.now(), dueAt: clock.now() };
