@@ -39,6 +39,8 @@ export function serverOptions(
     keepAliveTimeout: 72_000,
     // Without a byte either way, as with a client that does not read what it has asked for. Streams have a heartbeat.
     connectionTimeout: 60_000,
+    // For what starts on a machine that has too much else to do; what waits for others has a limit of its own.
+    pluginTimeout: 60_000,
     // Node looks twice a minute by default, which would make of each limit up to half a minute more.
     http: { headersTimeout: 15_000, connectionsCheckingInterval: 1000, requireHostHeader: false },
     // While it closes, what still comes in over an open connection is answered; the refusal would be in Fastify's words.
