@@ -60,10 +60,14 @@ function keepRegistering({ post }: Client) {
     attempts,
     async inARow(count: number): Promise<void> {
       const since = performance.now();
-      await eventually(`${count} in a row are registered`, () => {
-        const last = attempts.slice(-count);
-        return last.length === count && last.every(({ start, status }) => start > since && status === 201);
-      });
+      await eventually(
+        `${count} in a row are registered`,
+        () => {
+          const last = attempts.slice(-count);
+          return last.length === count && last.every(({ start, status }) => start > since && status === 201);
+        },
+        60_000,
+      );
     },
     async end(): Promise<void> {
       isOver = true;

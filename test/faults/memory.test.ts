@@ -15,7 +15,6 @@ const argon2MiB = 64;
 const threads = 16;
 /** For the requests of the flood, and what V8 has not collected yet. */
 const slackMiB = 128;
-const flood = 300;
 
 /** Of this process, the most that has been resident so far, in bytes. */
 async function peakOf(pid: number): Promise<number> {
@@ -48,6 +47,8 @@ t.test('Z30: a flood of logins takes the memory of as many hashes as there are p
   // Some of it, one hash at a time: what is resident then is the base, with one hash in it.
   for (let count = 0; count < 5; count += 1) await logIn(service, person);
   const permits = Math.min(availableParallelism(), threads - 1);
+  // For each permit, some fifty may wait.
+  const flood = 150 * permits;
   const bound = (await peakOf(child.pid as number)) + ((permits - 1) * argon2MiB + slackMiB) * mebibyte;
   if (isLimited) await group.limit(bound);
   let hasEnded = false;

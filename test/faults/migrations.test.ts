@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import pg from 'pg';
 import t from 'tap';
 import { migrationsFolder } from '../../src/db/migrations-folder.ts';
-import { createDatabase, onServer, query } from '../support/database.ts';
+import { createDatabase, onServer, query, withParameters } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { startProcess } from '../support/process.ts';
 import { startInstance } from '../support/service.ts';
@@ -44,10 +44,11 @@ t.test('a migration that has to give way to somebody is run again', { skip: !onS
   const other = new pg.Client({ connectionString: DATABASE_URL });
   await other.connect();
   t.teardown(() => other.end());
-  // Of two that wait for each other, it is not this one that gives up.
+  // Of two that wait for each other, it is not this one that gives up; the other looks once, by when this one has to wait, too.
   await other.query("set deadlock_timeout = '1min'");
   await other.query('begin; create table mails (id int)');
-  const starting = startInstance(t, { DATABASE_URL, DATA_DIR: t.testdir() });
+  const patient = withParameters(DATABASE_URL, { options: '-c deadlock_timeout=3s' });
+  const starting = startInstance(t, { DATABASE_URL: patient, DATA_DIR: t.testdir() });
   const holder = `select objid from pg_locks where locktype = 'advisory' and granted and pid <> pg_backend_pid()
     and database = (select oid from pg_database where datname = current_database())`;
   await eventually('it holds its own lock', async () => (await query(DATABASE_URL, holder)).rowCount === 1, 60_000);

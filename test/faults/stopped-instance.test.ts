@@ -45,10 +45,11 @@ async function stopAfter(t: Test, point: Failpoint) {
       clock.advance({ seconds: 56 });
       await startInstance(t, env, clock);
     },
-    /** Has it go on, and come to an end by itself, so that it has done with the mail whatever it does. */
-    async goOn(): Promise<void> {
+    /** Has it go on until that many copies have come, and come to an end by itself, so that it has done with the mail whatever it does. */
+    async goOn(copies: number): Promise<void> {
       victim.child.kill('SIGCONT');
       t.equal((await answer).status, 201);
+      await eventually(`of the mail, ${copies} have come`, () => mailServer.taken.length === copies, 60_000);
       victim.child.kill('SIGTERM');
       t.match(await victim.ended(), { code: 0 });
     },
@@ -66,7 +67,7 @@ t.test('an instance is stopped for longer than the lease of a mail, and goes on'
     const { details, goOn, row, tables, takeOver, assertOneCopyMore } = await stopAfter(t, 'mail claimed');
     await takeOver();
     const sent = await settled(tables, details.email, 'sent');
-    await goOn();
+    await goOn(2);
     t.strictSame(await row(), sent);
     await assertOneCopyMore(t);
   });
@@ -80,7 +81,7 @@ t.test('an instance is stopped for longer than the lease of a mail, and goes on'
     await data;
     const claimed = await row();
     t.match(claimed, { status: 'queued', attempts: 2, lease: String });
-    await goOn();
+    await goOn(1);
     t.strictSame(await row(), claimed);
     release();
     await settled(tables, details.email, 'sent');

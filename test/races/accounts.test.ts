@@ -6,7 +6,7 @@ import { events, mails, sessions, users } from '../../src/db/schema.ts';
 import { recordEvent } from '../../src/identity/events.ts';
 import { purge } from '../../src/purge/purge.ts';
 import type { Answer, Client } from '../support/client.ts';
-import { onServer } from '../support/database.ts';
+import { createPatientDatabase, onServer } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { leap, outboxEmpty } from '../support/held-clock.ts';
 import { confirmationToken, confirmedPerson, logIn, newDetails, type Person, register } from '../support/person.ts';
@@ -18,7 +18,7 @@ import { allAtOnce, tally } from '../support/two-instances.ts';
 const weekSeconds = 7 * 24 * 3600;
 
 t.test('accounts that are changed and deleted at once', { skip: !onServer && 'needs a PostgreSQL server' }, async (t) => {
-  const here = await startService(t);
+  const here = await startService(t, await createPatientDatabase(t));
   const there = await startInstance(t, here.env, here.clock);
   const instances = [here, there];
   const tables = openTables(t, here);

@@ -23,6 +23,24 @@ export async function createDatabase(t: Test): Promise<Record<string, string>> {
   };
 }
 
+/**
+ * A database whose service waits half a minute for locks and answers, and does not end idle transactions: for tests that hold it up
+ * until they have seen it wait.
+ */
+export async function createPatientDatabase(t: Test): Promise<Record<string, string>> {
+  const { DATABASE_URL, ...others } = await createDatabase(t);
+  if (DATABASE_URL === undefined) return others;
+  const patience = { lock_timeout: 30_000, statement_timeout: 30_000, query_timeout: 40_000, idle_in_transaction_session_timeout: 60_000 };
+  return { ...others, DATABASE_URL: withParameters(DATABASE_URL, patience) };
+}
+
+/** The address of a database with more parameters, which come before those that a service sets itself. */
+export function withParameters(url: string, parameters: Readonly<Record<string, string | number>>): string {
+  const extended = new URL(url);
+  for (const [name, value] of Object.entries(parameters)) extended.searchParams.set(name, String(value));
+  return extended.href;
+}
+
 async function createOnServer(t: Test, url: string): Promise<string> {
   const name = `latchkey_${randomUUID().replaceAll('-', '')}`;
   await query(url, `create database ${name}`);

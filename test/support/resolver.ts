@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -15,8 +16,8 @@ export interface Resolver {
   under(command: readonly [string, ...string[]]): readonly [string, ...string[]];
 }
 
-/** Of loopback, where nobody else listens for names. */
-const address = '127.9.9.9';
+/** Of loopback, where nobody else listens for names; for each process another one. */
+const address = `127.${[0, 0, 0].map(() => randomInt(1, 255)).join('.')}`;
 const headerLength = 12;
 const typeA = 1;
 
