@@ -69,11 +69,12 @@ t.test('a supervisor’s SIGTERM is announced before it is followed, and a secon
   const [patient, hurried] = await Promise.all(started);
   await Promise.all([patient, hurried].map((server) => server.says(/dev\/mail\n/)));
   for (const { child } of [patient, hurried]) child.kill('SIGTERM');
-  for (const port of [first, second]) {
+  const ask = async (port: number) => {
     const down = async () => ((await (await fetch(`http://127.0.0.1:${port}/health/ready`)).json()) as { down?: unknown }).down;
     await eventually('it is not ready any longer', async () => String(await down()) === 'shutdown');
     t.equal((await fetch(`http://127.0.0.1:${port}/health/live`)).status, 200, 'but answers');
-  }
+  };
+  await Promise.all([first, second].map(ask));
   await eventually('a later one is no echo of the first', () => !hurried.child.kill('SIGTERM'));
   t.same(await hurried.ended(), { code: 1, signal: null });
   t.same(await patient.ended(), { code: 0, signal: null });

@@ -108,8 +108,9 @@ t.test('the events of an account', async (t) => {
   t.test('a cursor of somebody else’s shows one’s own events alone', async (t) => {
     const [person, other] = [await newcomer(), await newcomer()];
     await outboxEmpty(tables);
-    const own = await happened(person.id, 3, past());
-    const [theirs] = await happened(other.id, 1, past() + 1500);
+    const since = past();
+    const own = await happened(person.id, 3, since);
+    const [theirs] = await happened(other.id, 1, since + 1500);
     t.strictSame(
       (await list(person.token, `?cursor=${theirs}`)).body.events.map(({ id }: Listed) => id),
       [own[1], own[0]],

@@ -129,11 +129,9 @@ t.test('clients that hold connections', async (t) => {
 
   t.test('X01 no more connections are held than there may be, and a place that gets free is given away', async (t) => {
     await eventually('all others are gone', async () => (await connectionsOf(server)) === 0);
-    const { maxConnections } = server;
-    server.maxConnections = 3;
-    t.teardown(() => {
-      server.maxConnections = maxConnections;
-    });
+    const { keepAliveTimeout, maxConnections } = server;
+    Object.assign(server, { keepAliveTimeout: 60_000, maxConnections: 3 });
+    t.teardown(() => void Object.assign(server, { keepAliveTimeout, maxConnections }));
     const held = Array.from({ length: 3 }, () => openSlowly(t, server, ok));
     await eventually('all three are answered', () => held.every(({ text }) => text.includes('200 OK')));
     const further = openSlowly(t, server, ok);

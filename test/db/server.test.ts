@@ -55,7 +55,6 @@ t.test('a server', { skip: noPostgres }, async (t) => {
   });
 
   t.test('runs transactions again that got into each other’s way', async (t) => {
-    await db.execute(sql`update counters set count = 0`);
     let runs = 0;
     // Each waits until the other holds its first row: on the first run they deadlock, for sure.
     let holders = 0;
@@ -67,7 +66,15 @@ t.test('a server', { skip: noPostgres }, async (t) => {
         while (holders < 2) await tx.execute(sql`select pg_sleep(0.01)`);
         await count(tx, second);
       });
-    await Promise.all([both(1, 2), both(2, 1)]);
+    const deadlock = async () => {
+      await db.execute(sql`update counters set count = 0`);
+      runs = holders = 0;
+      return Promise.all([failureOf(both(1, 2)), failureOf(both(2, 1))]);
+    };
+    let failures = await deadlock();
+    // A server that is too busy to look for deadlocks in time ends the wait as one for a lock.
+    for (let tries = 1; failures.includes('55P03') && tries < 5; tries += 1) failures = await deadlock();
+    t.same(failures, ['none', 'none']);
     t.ok(runs > 2, 'one of them was run again');
     t.same((await counts()).rows, [{ count: 2 }, { count: 2 }], 'and both are done, once');
   });

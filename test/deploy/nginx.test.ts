@@ -99,7 +99,7 @@ t.test('two instances behind the nginx of deploy/', { skip: noNginx || noPostgre
     await eventually('the beginning has come through', () => heard.includes('retry:'));
     t.notOk(heard.includes('event:'));
     t.equal((await client.get(await confirmationPath(client, newcomer), { token: accessToken, headers })).status, 200);
-    await eventually('the event has come through', () => heard.includes('event: confirmed'), 3000);
+    await eventually('the event has come through', () => heard.includes('event: confirmed'));
     await listening;
   });
 

@@ -155,7 +155,7 @@ for (const transport of ['bearer', 'cookie'] as const) {
         fetch: (request) =>
           isOffline && request.url.endsWith('/auth/refresh') ? Promise.reject(new TypeError('offline')) : fetch(request),
       });
-      service.clock.advance({ seconds: 295 });
+      service.clock.advance({ seconds: 292 });
       isOffline = true;
       for (const { response } of await twenty(() => device.api.GET('/secret'))) t.equal(response.status, 200);
       t.equal(refreshesOf(device), 1, 'all of them wait for one');

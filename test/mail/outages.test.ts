@@ -30,7 +30,7 @@ t.test('a mail server that is down', async (t) => {
     t.ok(attempts <= 5, 'the queue is held, not tried again and again');
 
     await mailServer.start();
-    await eventually('all are sent', async () => (await tables.$count(mails, eq(mails.status, 'sent'))) === 20, 17_000);
+    await eventually('all are sent', async () => (await tables.$count(mails, eq(mails.status, 'sent'))) === 20, 60_000);
     t.equal(await readiness(), 'ok');
     t.strictSame(mailServer.taken.flatMap(({ recipients }) => recipients).sort(), people.map(({ email }) => email).sort(), 'each once');
     const log = service.log.join('');
@@ -81,10 +81,10 @@ t.test('a mail server that accepts connections and says nothing holds up no regi
   await connection;
   for (let count = 0; count < 9; count += 1) people.push(await register(service));
   t.equal(await noticed(), false, 'the registrations were done before the first time-out');
-  await eventually('the service has noticed', noticed, 25_000);
+  await eventually('the service has noticed', noticed, 60_000);
   t.match(await postponed(tables, people[0]?.email ?? '', 1), { lastError: /Greeting never received/ });
   await mailServer.start();
-  await eventually('all are sent', async () => (await tables.$count(mails, eq(mails.status, 'sent'))) === 10, 30_000);
+  await eventually('all are sent', async () => (await tables.$count(mails, eq(mails.status, 'sent'))) === 10, 60_000);
   t.strictSame(mailServer.taken.flatMap(({ recipients }) => recipients).sort(), people.map(({ email }) => email).sort(), 'each once');
 });
 

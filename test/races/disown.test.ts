@@ -2,7 +2,7 @@ import { eq } from 'drizzle-orm';
 import t, { type Test } from 'tap';
 import { disownedAddresses, mails, sessions, users } from '../../src/db/schema.ts';
 import type { Answer } from '../support/client.ts';
-import { createPatientDatabase, onServer } from '../support/database.ts';
+import { onServer } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { disownPath, openBrowser } from '../support/pages.ts';
 import { confirmationPath, logIn, newDetails, register } from '../support/person.ts';
@@ -31,7 +31,7 @@ async function startAccused(t: Test, overrides: Readonly<Record<string, string>>
 
 t.test('"this was not me" in parallel with confirmations and with itself', { skip }, async (t) => {
   // Who loses holds a link that is not genuine any more, and those are limited.
-  const { service, instances, tables, suspect, rowsOf } = await startAccused(t, { ...(await createPatientDatabase(t)), RATE_LIMIT: 'off' });
+  const { service, instances, tables, suspect, rowsOf } = await startAccused(t, { RATE_LIMIT: 'off' });
 
   t.test('either it or the confirmation wins, and nothing else happens', async (t) => {
     for (let round = 0; round < 15; round += 1) {

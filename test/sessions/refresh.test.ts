@@ -55,7 +55,7 @@ t.test('refresh', async (t) => {
     hold(0);
     const login = await open();
     const first = await refresh(login.refreshToken);
-    hold(9_000);
+    hold(7_000);
     const twin = await refresh(login.refreshToken);
     t.equal(twin.status, 200);
     t.equal(twin.body.refreshToken, first.body.refreshToken);
@@ -67,11 +67,11 @@ t.test('refresh', async (t) => {
     hold(0);
     const login = await open();
     const first = await refresh(login.refreshToken);
-    hold(9_000);
+    hold(7_000);
     const { db } = service.app.services;
     const transaction = db.transaction.bind(db);
     db.transaction = (...args) => {
-      hold(2_000);
+      hold(4_000);
       db.transaction = transaction;
       return transaction(...args);
     };

@@ -99,7 +99,7 @@ export async function createFaultyMailServer(t: Lifetime): Promise<FaultyMailSer
       socket.on('error', () => {});
       events.emit('connection');
     });
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
     running = server;
   }
 

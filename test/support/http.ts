@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import type { Answer, Client } from './client.ts';
+import { createPatientDatabase } from './database.ts';
 import { assertDocumented } from './documented.ts';
 import { listening } from './listening.ts';
 import { type Service, startInstance, startService } from './service.ts';
@@ -53,7 +54,7 @@ export async function startHttpService(t: Test, overrides: Readonly<Record<strin
 
 /** {@link startHttpService}, and another instance that listens, too, on the same database and with the same clock. */
 export async function startTwoHttpInstances(t: Test, overrides: Readonly<Record<string, string>> = {}) {
-  const service = await startHttpService(t, overrides);
+  const service = await startHttpService(t, { ...(await createPatientDatabase(t)), ...overrides });
   const other = await startInstance(t, service.env, service.clock);
   const instances: readonly [Client, Client] = [service, createHttpClient(await other.listen())];
   return { service, instances };

@@ -63,11 +63,15 @@ export function startProcess(t: Lifetime, what: Startable, env: Readonly<Record<
 }
 
 /** Below those that the system gives to whoever asks for any (32768 to 60999 on Linux): nobody gets it in between. */
-const ports = { from: 15_000, count: 15_000 };
+const perJob = 3000;
+/** Others for each file that runs at the same time: who has been given one may need it for the first time in a while, or again. */
+const ports = { from: 15_000 + (Number(process.env['TAP_JOB_ID'] ?? 0) % 5) * perJob, count: perJob };
+const given = new Set<number>();
 
-/** A port of loopback that was free a moment ago. */
+/** A port of loopback that was free a moment ago, and has been given to nobody else here. */
 export async function freePort(): Promise<number> {
   const port = ports.from + randomInt(ports.count);
+  if (given.has(port)) return freePort();
   const server = createServer();
   const isFree = await new Promise<boolean>((resolve) => {
     server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
@@ -75,5 +79,6 @@ export async function freePort(): Promise<number> {
   if (!isFree) return freePort();
   server.close();
   await once(server, 'close');
+  given.add(port);
   return port;
 }

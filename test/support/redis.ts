@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import type { Test } from 'tap';
 import { eventually } from './eventually.ts';
+import { newDetails } from './person.ts';
 import { freePort } from './process.ts';
+import type { Service } from './service.ts';
 
 const executable = '/usr/bin/redis-server';
 
@@ -25,6 +27,28 @@ export interface RedisServer {
   follow(host: string, port: number): Promise<void>;
   /** How many connections there have been, with that of this question. */
   connections(): Promise<number>;
+}
+
+/** How often a service has said so. */
+const timesSaid = ({ log }: Service, text: string) => log.filter((line) => line.includes(text)).length;
+
+/** Waits until a service counts in Redis, as it says when it has done so by itself for a while. */
+export async function untilCountedThere(service: Service): Promise<void> {
+  await eventually('it counts in Redis', async () => {
+    await service.post('/auth/password/forgot', { email: newDetails().email });
+    return timesSaid(service, 'are back') === timesSaid(service, 'are away');
+  });
+}
+
+/** Does something until the services have counted in Redis all the while: one that has to wait for it a moment too long counts by itself. */
+export async function whileCountedThere<Result>(services: readonly Service[], attempt: () => Promise<Result>): Promise<Result> {
+  const timesAway = () => services.reduce((sum, service) => sum + timesSaid(service, 'are away'), 0);
+  for (let tries = 1; ; tries += 1) {
+    for (const service of services) await untilCountedThere(service);
+    const before = timesAway();
+    const result = await attempt();
+    if (timesAway() === before || tries === 5) return result;
+  }
 }
 
 /** Starts a Redis server that keeps nothing, for as long as the test runs. */

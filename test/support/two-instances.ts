@@ -1,15 +1,16 @@
 import type { Test } from 'tap';
 import type { Client } from './client.ts';
+import { createPatientDatabase } from './database.ts';
 import { type Service, startInstance, startService } from './service.ts';
 
 type Instance = Client & Pick<Service, 'listen'>;
 
-/** A service, and another instance of it on the same database, with the same clock. */
+/** A service, and another instance of it on the same patient database, with the same clock. */
 export async function startTwoInstances(
   t: Test,
   overrides: Readonly<Record<string, string>> = {},
 ): Promise<{ service: Service; instances: readonly [Instance, Instance] }> {
-  const service = await startService(t, overrides);
+  const service = await startService(t, { ...(await createPatientDatabase(t)), ...overrides });
   return { service, instances: [service, await startInstance(t, service.env, service.clock)] };
 }
 

@@ -2,6 +2,7 @@ import type { Test } from 'tap';
 import type { Message } from '../../src/mail/message.ts';
 import type { MailRow } from '../../src/mail/outbox.ts';
 import { eventually } from './eventually.ts';
+import { postponed } from './outbox.ts';
 import { register } from './person.ts';
 import { startService } from './service.ts';
 import { openTables } from './tables.ts';
@@ -11,7 +12,9 @@ export async function startWithUnsentMail(t: Test) {
   const service = await startService(t, { SMTP_URL: 'smtp://127.0.0.1:1' });
   const { email } = await register(service);
   await eventually('the instance that runs sends nothing', () => service.app.services.mailOutage() !== undefined);
-  return { service, tables: openTables(t, service), email };
+  const tables = openTables(t, service);
+  await postponed(tables, email, 1);
+  return { service, tables, email };
 }
 
 /** Words are not what these tests are about. */
