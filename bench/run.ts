@@ -9,7 +9,7 @@ import { createFaultyMailServer } from '../test/support/faulty-mail-server.ts';
 import type { Measurement } from './standard/load.ts';
 import { residentMegabytes } from './standard/machine.ts';
 import { startPostgres } from './standard/postgres.ts';
-import { cores } from './standard/row.ts';
+import { type Compared, cores } from './standard/row.ts';
 import { type Field, standardRows } from './standard/rows.ts';
 import { type Measured, startPeer, startService } from './standard/servers.ts';
 import { byDefault, quiet, single, startSubject } from './standard/subject.ts';
@@ -29,7 +29,7 @@ try {
   const all = await standardRows(field);
   const wanted = all.filter(({ what }) => values.only.split(',').some((each) => what.includes(each)));
   const rows = all.filter(({ what }) => wanted.some((row) => row.what === what || row.yardstick === what));
-  const measured = new Map<string, Measurement[]>(rows.map(({ what }) => [what, []]));
+  const measured = new Map<string, (Measurement | Compared)[]>(rows.map(({ what }) => [what, []]));
   for (let round = 1; round <= rounds; round += 1) {
     for (const { what, measure } of rows) {
       const one = await measure();

@@ -1,17 +1,15 @@
 // Sends requests over some connections, each as soon as the one before it is answered, and tells how long they took.
-// A process of its own, with a core of its own. Told what to send by a file: see load.ts.
+// A process of its own, with a core of its own. Told what to send by a file, and when by messages: see load.ts.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import autocannon from 'autocannon';
 
-const restMs = 3000;
-
-const { url, warmUp, measured } = JSON.parse(await readFile(process.argv[2], 'utf8'));
+const { url, warmUp, measured, restMs } = JSON.parse(await readFile(process.argv[2], 'utf8'));
 await send(warmUp);
 // What was under way when the time was up is still being worked on.
 await pause(restMs);
-process.send('measuring');
-process.send(await send(measured), () => process.disconnect());
+process.on('message', async () => process.send(await send(measured)));
+process.send('warm');
 
 /** Until the time is up, or each connection has sent what it has. */
 async function send({ lanes, seconds }) {

@@ -23,6 +23,19 @@ export interface Load {
   readonly url: string;
   readonly warmUp: Phase;
   readonly measured: Phase;
+  /** In milliseconds, after it has warmed up: for a server to finish what nobody waits for any longer. */
+  readonly restMs: number;
+}
+
+/** A load that has warmed up, and waits. */
+export interface ReadyLoad {
+  /**
+   * Puts the server under it.
+   *
+   * @throws Error when anything but a success was answered: refusals are quick, and would be taken for speed
+   */
+  measure(): Promise<Measurement>;
+  end(): Promise<void>;
 }
 
 export interface Measurement {
@@ -39,33 +52,35 @@ interface Outcome extends Omit<Measurement, 'busy'> {
   readonly errors: number;
 }
 
-/**
- * Puts a server under load from a process on another core.
- *
- * @throws Error when anything but a success was answered: refusals are quick, and would be taken for speed
- */
-export async function measure({ pid, core }: { readonly pid: number; readonly core: number }, load: Load): Promise<Measurement> {
+/** Warms a server up, by a process on another core. */
+export async function prepare({ pid, core }: { readonly pid: number; readonly core: number }, load: Load): Promise<ReadyLoad> {
   const directory = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
   const file = join(directory, 'load.json');
   await writeFile(file, JSON.stringify(load));
   const [program, ...args] = onCore(core, [process.execPath, join(import.meta.dirname, 'load.js'), file]);
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  const ended = once(child, 'exit').then(([code]) => {
+  const exited = once(child, 'exit');
+  const failed = exited.then(([code]) => {
     throw new Error(`the load ended with ${code}`);
   });
-  try {
-    await Promise.race([once(child, 'message'), ended]);
-    const before = { busy: busySeconds(pid), at: performance.now() };
-    const [outcome] = (await Promise.race([once(child, 'message'), ended])) as [Outcome];
-    const busy = ((busySeconds(pid) - before.busy) * 1000) / (performance.now() - before.at);
-    const { perSecond, p50, p99, statuses, errors } = outcome;
-    const others = Object.keys(statuses).filter((status) => !status.startsWith('2'));
-    if (errors > 0 || others.length > 0) throw new Error(`${load.url} answered ${JSON.stringify(statuses)}, ${errors} errors`);
-    return { perSecond, p50, p99, busy };
-  } finally {
-    ended.catch(() => {});
-    await rm(directory, { recursive: true, force: true });
-  }
+  failed.catch(() => {});
+  await Promise.race([once(child, 'message'), failed]).finally(() => rm(directory, { recursive: true, force: true }));
+  return {
+    async measure() {
+      const before = { busy: busySeconds(pid), at: performance.now() };
+      child.send('measure');
+      const [outcome] = (await Promise.race([once(child, 'message'), failed])) as [Outcome];
+      const busy = ((busySeconds(pid) - before.busy) * 1000) / (performance.now() - before.at);
+      const { perSecond, p50, p99, statuses, errors } = outcome;
+      const others = Object.keys(statuses).filter((status) => !status.startsWith('2'));
+      if (errors > 0 || others.length > 0) throw new Error(`${load.url} answered ${JSON.stringify(statuses)}, ${errors} errors`);
+      return { perSecond, p50, p99, busy };
+    },
+    async end() {
+      if (child.connected) child.disconnect();
+      await exited;
+    },
+  };
 }
 
 /** Deals requests to connections like cards. */

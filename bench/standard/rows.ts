@@ -1,6 +1,6 @@
-import type { Measurement, Sent } from './load.ts';
+import type { Measurement, ReadyLoad, Sent } from './load.ts';
 import { betterAuth, createPeerPeople, express } from './peer-people.ts';
-import { measureItself, patiently, type Row, repeated } from './row.ts';
+import { compared, measureItself, patiently, type Row, repeated, steady } from './row.ts';
 import type { Measured } from './servers.ts';
 import { type Subject, subjectOf } from './subject.ts';
 
@@ -47,18 +47,21 @@ export async function standardRows(field: Field): Promise<Row[]> {
     what: statementsOf(what),
     measure: () => measureItself('raw-sql', [what, '4'], { DATABASE_URL: databaseUrl }),
   });
-  const constantly = (path: string) => () => repeated(field.constant, Array<Sent>(50).fill({ method: 'GET', path }), 50);
+  const same = (path: string) => Array<Sent>(50).fill({ method: 'GET', path });
+  const constantly = (path: string) => () => steady(field.constant, same(path), 50);
+  const besideConstant = (load: () => Promise<ReadyLoad>) => () => compared(load, constantly('/'));
+  const besideGuarded = (load: () => Promise<ReadyLoad>) => () => compared(load, own.steady.guarded);
   const peer = (server: Measured, people: { guarded(): Promise<Sent[]> }) => async () => repeated(server, await people.guarded(), 50);
 
   return [
-    { what: constant, measure: constantly('/') },
-    { what: constantWithHeaders, yardstick: constant, measure: constantly('/with-headers') },
-    { what: guarded, yardstick: constant, target: 0.8, measure: own.guarded },
-    { what: guardedByCookie, yardstick: constant, target: 0.7, measure: own.guardedByCookie },
-    { what: 'GET /auth/verify', yardstick: constant, target: 0.75, measure: own.verify },
-    { what: 'guarded, bearer, with log and limits', yardstick: guarded, measure: byDefault.guarded },
+    { what: constant, measure: () => repeated(field.constant, same('/'), 50) },
+    { what: constantWithHeaders, yardstick: constant, measure: besideConstant(constantly('/with-headers')) },
+    { what: guarded, yardstick: constant, target: 0.8, measure: besideConstant(own.steady.guarded) },
+    { what: guardedByCookie, yardstick: constant, target: 0.7, measure: besideConstant(own.steady.guardedByCookie) },
+    { what: 'GET /auth/verify', yardstick: constant, target: 0.75, measure: besideConstant(own.steady.verify) },
+    { what: 'guarded, bearer, with log and limits', yardstick: guarded, measure: besideGuarded(byDefault.steady.guarded) },
     { what: 'guarded, bearer, while logins saturate', yardstick: guarded, target: 0.5, measure: own.guardedBesideLogins },
-    { what: 'guarded, bearer, a million users', yardstick: guarded, target: 0.95, measure: grown.guarded },
+    { what: 'guarded, bearer, a million users', yardstick: guarded, target: 0.95, measure: besideGuarded(grown.steady.guarded) },
     { what: 'guarded, better-auth, cookie cache', yardstick: guardedByCookie, measure: peer(field.betterAuthTuned, peers.tuned) },
     { what: 'guarded, better-auth', yardstick: guardedByCookie, measure: peer(field.betterAuth, peers.plain) },
     { what: 'guarded, Express and Passport', yardstick: guardedByCookie, measure: peer(field.express, peers.express) },

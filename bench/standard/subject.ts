@@ -1,6 +1,6 @@
 import type { Lifetime } from '../../test/support/lifetime.ts';
 import type { Sent } from './load.ts';
-import { cores, once, patient, patiently, repeated } from './row.ts';
+import { cores, once, patient, patiently, repeated, steady } from './row.ts';
 import { type Measured, startService } from './servers.ts';
 import { createWorld, password, type World } from './world.ts';
 
@@ -22,7 +22,7 @@ const perTurn = 1000;
 /** So many log in at once that there is always one more to be hashed, and none is turned away. */
 const crowd = 20;
 /** From before something else is measured until after that. */
-const lasting = { warmUp: 1, measured: 16 };
+const lasting = { ...patient, warmUp: 1, measured: 16 };
 
 /** What the service is configured with, as it is by default but for what it has to be told. */
 export const byDefault = { AUTH_SECRET: 'q9Xv2LmB7cTz4RkW8sYd1NfH6gJp3KaE', PUBLIC_URL: 'http://127.0.0.1' };
@@ -71,9 +71,13 @@ export function subjectOf({ world, service, people }: Subject) {
 
   return {
     guarded,
-    guardedFor: (seconds: number) => repeated(service, get('/secret', world.bearer), 50, { warmUp: 1, measured: seconds }),
-    guardedByCookie: () => repeated(service, get('/secret', world.cookie), 50),
-    verify: () => repeated(service, get('/auth/verify', world.bearer), 50),
+    guardedFor: (seconds: number) => repeated(service, get('/secret', world.bearer), 50, { ...patient, warmUp: 1, measured: seconds }),
+    /** The same, and what nginx asks for, to be compared. */
+    steady: {
+      guarded: () => steady(service, get('/secret', world.bearer), 50),
+      guardedByCookie: () => steady(service, get('/secret', world.cookie), 50),
+      verify: () => steady(service, get('/auth/verify', world.bearer), 50),
+    },
     me: () => repeated(service, get('/auth/me', world.bearer), 10),
     login: (connections: number) => patiently(service, logins(), connections),
 

@@ -1,5 +1,6 @@
 import type { Measurement } from './load.ts';
-import type { Row } from './row.ts';
+import type { Compared, Row } from './row.ts';
+import { type Spread, spread } from './spread.ts';
 
 /** What was measured of a row: medians over the rounds, with the least and the most. */
 export interface Result {
@@ -11,23 +12,19 @@ export interface Result {
   /** How much of its core the server used, at the median. */
   readonly busy: number;
   readonly yardstick?: string;
-  /** To the yardstick of the same round: what else the machine does then, it does to both. */
+  /** To the yardstick, measured by turns with it or in the same round: what else the machine does then, it does to both. */
   readonly ratio?: Spread;
   readonly target?: number;
 }
 
-export interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly most: number;
-}
-
 /** @param measured of each row, in the order of the rounds */
-export function resultsOf(rows: readonly Row[], measured: ReadonlyMap<string, readonly Measurement[]>): Result[] {
+export function resultsOf(rows: readonly Row[], measured: ReadonlyMap<string, readonly (Measurement | Compared)[]>): Result[] {
   return rows.map(({ what, yardstick, target }) => {
     const own = measured.get(what) ?? [];
     const others = measured.get(yardstick ?? '');
-    const ratios = others && own.map(({ perSecond }, round) => perSecond / (others[round]?.perSecond ?? Number.NaN));
+    const ratioOf = (one: Measurement | Compared, round: number) =>
+      'ratio' in one ? one.ratio : one.perSecond / (others?.[round]?.perSecond ?? Number.NaN);
+    const ratios = others && own.map(ratioOf);
     return {
       what,
       perSecond: spread(own.map(({ perSecond }) => perSecond)),
@@ -39,13 +36,6 @@ export function resultsOf(rows: readonly Row[], measured: ReadonlyMap<string, re
       ...(target !== undefined && { target }),
     };
   });
-}
-
-function spread(values: readonly number[]): Spread {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (index: number) => sorted[index] ?? Number.NaN;
-  const last = sorted.length - 1;
-  return { median: (at(Math.floor(last / 2)) + at(Math.ceil(last / 2))) / 2, least: at(0), most: at(last) };
 }
 
 /** A Markdown table. */
