@@ -42,7 +42,7 @@ export async function startMailServer(t: Test): Promise<MailServer> {
       received.filter(({ recipients }) => recipients.some((each) => each.toLowerCase() === address.toLowerCase()))[count - 1];
     const found = find();
     if (found !== undefined) return found;
-    for await (const _ of on(arrivals, 'mail', { signal: AbortSignal.timeout(10_000) })) {
+    for await (const _ of on(arrivals, 'mail', { signal: AbortSignal.timeout(30_000) })) {
       const arrived = find();
       if (arrived !== undefined) return arrived;
     }
