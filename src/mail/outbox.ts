@@ -131,8 +131,9 @@ export async function postponeMail(db: Queryable, claim: MailRow, postponement: 
 }
 
 /**
- * Makes due at once what only waits for the mail server to be back: what was put off first, but nothing for longer than a
- * quarter of an hour, and what has just been on trial behind all that was due before, so that none is always the first.
+ * Makes due at once what only waits for the mail server to be back. What has been put off goes back to where it was, as if
+ * for a quarter of an hour; what is due already, such as a mail that has been on trial, keeps its place behind those that
+ * were due before it, so that none is always the first.
  */
 export async function releaseMails(db: Queryable, clock: Clock): Promise<void> {
   const now = databaseTime(clock);

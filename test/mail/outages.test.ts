@@ -89,5 +89,5 @@ t.test('a mail server that accepts connections and says nothing holds up no regi
 });
 
 function nextConnection({ events }: FaultyMailServer): Promise<unknown> {
-  return once(events, 'connection', { signal: AbortSignal.timeout(10_000) });
+  return once(events, 'connection', { signal: AbortSignal.timeout(30_000) });
 }
