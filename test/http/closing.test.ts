@@ -23,7 +23,7 @@ t.test('a connection over which nothing was ever sent does not keep the service 
   );
   const connections = () => new Promise<number>((resolve) => service.app.server.getConnections((_error, count) => resolve(count)));
   await eventually('the server has accepted them', async () => (await connections()) === 3);
-  // Otherwise they would be kept for as long as a request may take, which is longer than this test may.
+  // Otherwise they would be kept for as long as a request may take, which is longer than is waited for here.
   const ended = sockets.map((socket) => once(socket, 'close'));
   await closesSoon(t, service);
   await Promise.all(ended);

@@ -47,7 +47,7 @@ t.test('what ends on one of two instances', { skip: !onServer && 'needs a Postgr
   const bystander = await open(person);
   const delays: number[] = [];
   for (const [what, end] of Object.entries(endings)) {
-    t.test(`L11: ${what} is known on the other within a second`, async (t) => {
+    t.test(`L11: ${what} is known on the other, soon`, async (t) => {
       const victim = await confirmedPerson(here);
       const session = await open(victim);
       for (const instance of [here, there]) t.equal((await secret(instance, session.token)).status, 200);
@@ -62,10 +62,10 @@ t.test('what ends on one of two instances', { skip: !onServer && 'needs a Postgr
     });
   }
 
-  t.test('L11: most of them, whatever else the machine does', async (t) => {
+  t.test('L11: most of them within a second, and each within some, whatever else the machine does', async (t) => {
     t.equal(delays.length, Object.keys(endings).length);
     const median = delays.toSorted((one, other) => one - other)[Math.floor(delays.length / 2)] as number;
-    t.ok(median < 1000, `${delays}`);
+    t.ok(median < 1000 && Math.max(...delays) < 10_000, `${delays}`);
   });
 
   t.test('a key that one instance makes signs for both, and no token is refused meanwhile', async (t) => {

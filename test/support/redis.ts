@@ -44,8 +44,8 @@ export async function untilCountedThere(service: Service): Promise<void> {
 export async function whileCountedThere<Result>(services: readonly Service[], attempt: () => Promise<Result>): Promise<Result> {
   const timesAway = () => services.reduce((sum, service) => sum + timesSaid(service, 'are away'), 0);
   for (let tries = 1; ; tries += 1) {
-    for (const service of services) await untilCountedThere(service);
     const before = timesAway();
+    for (const service of services) await untilCountedThere(service);
     const result = await attempt();
     if (timesAway() === before || tries === 5) return result;
   }
