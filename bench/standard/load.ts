@@ -48,6 +48,8 @@ export interface Measurement {
 }
 
 interface Outcome extends Omit<Measurement, 'busy'> {
+  /** From the first request to the last answer. */
+  readonly seconds: number;
   readonly statuses: Readonly<Record<string, number>>;
   readonly errors: number;
 }
@@ -67,11 +69,11 @@ export async function prepare({ pid, core }: { readonly pid: number; readonly co
   await Promise.race([once(child, 'message'), failed]).finally(() => rm(directory, { recursive: true, force: true }));
   return {
     async measure() {
-      const before = { busy: busySeconds(pid), at: performance.now() };
+      const before = busySeconds(pid);
       child.send('measure');
       const [outcome] = (await Promise.race([once(child, 'message'), failed])) as [Outcome];
-      const busy = ((busySeconds(pid) - before.busy) * 1000) / (performance.now() - before.at);
-      const { perSecond, p50, p99, statuses, errors } = outcome;
+      const { perSecond, p50, p99, seconds, statuses, errors } = outcome;
+      const busy = (busySeconds(pid) - before) / seconds;
       const others = Object.keys(statuses).filter((status) => !status.startsWith('2'));
       if (errors > 0 || others.length > 0) throw new Error(`${load.url} answered ${JSON.stringify(statuses)}, ${errors} errors`);
       return { perSecond, p50, p99, busy };
